@@ -1,0 +1,51 @@
+// serial: one thread, one number at a time. The reference: every other backend must agree with it.
+#pragma once
+#include <cstddef>
+
+#include "losskit/core/view.hpp"
+#include "losskit/loss/batch.hpp"
+#include "losskit/team/serial.hpp"
+
+namespace losskit::inline LOSSKIT_ISA {
+
+// A backend has a memory space, a name, and the verbs
+//   rows<T>(rows, cols, placement, scratch, f)     f(team, i) for every row i
+//   scratch_bytes<T>(rows, cols, placement)        the scratch that rows asks for
+//   blocks<T>(count, f)                            f(team, k) for every k in [0, count): independent pieces of any work
+//   product(a, b, c, beta)                         c = a b^T + beta c, and the two other orders (head/cosine_layer.hpp)
+struct serial {
+  using space = host;
+  static constexpr char const* name = "serial";
+
+  template <class T>
+  std::size_t scratch_bytes(idx, idx cols, Placement placement) const {
+    return placement == Placement::accumulate ? detail::padded(static_cast<std::size_t>(cols) * sizeof(T)) : 0;
+  }
+
+  template <class T, class F>
+  void rows(idx rows, idx, Placement placement, std::byte* scratch, F const& f) const {
+    bool const accumulate = placement == Placement::accumulate;
+    SerialTeam<T> const team(accumulate ? reinterpret_cast<T*>(scratch) : nullptr, accumulate);
+    for (idx i = 0; i < rows; ++i) f(team, i);
+  }
+
+  template <class T, class F>
+  void blocks(idx count, F const& f) const {
+    for (idx k = 0; k < count; ++k) f(SerialTeam<T>(), k);
+  }
+
+  // c = alpha * op(a) op(b) + beta * c, plain sums in double.
+  template <class T>
+  void product(MatrixView<T const> a, bool a_transposed, MatrixView<T const> b, bool b_transposed, MatrixView<T> c, T beta) const {
+    idx const inner = a_transposed ? a.rows : a.cols;
+    for (idx i = 0; i < c.rows; ++i)
+      for (idx j = 0; j < c.cols; ++j) {
+        double sum = 0;
+        for (idx k = 0; k < inner; ++k)
+          sum += double(a_transposed ? a.row(k)[i] : a.row(i)[k]) * double(b_transposed ? b.row(j)[k] : b.row(k)[j]);
+        c.row(i)[j] = T(sum + (beta == 0 ? 0.0 : double(beta) * double(c.row(i)[j])));
+      }
+  }
+};
+
+}  // namespace losskit::inline LOSSKIT_ISA

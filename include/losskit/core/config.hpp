@@ -1,0 +1,44 @@
+// The few macros of losskit, and the index type.
+#pragma once
+#include <cstdint>
+
+// LOSSKIT_HD: callable on host and device, so that one formula serves both.
+#if defined(__CUDACC__)
+#define LOSSKIT_HD __host__ __device__
+#else
+#define LOSSKIT_HD
+#endif
+
+// LOSSKIT_INLINE: a packet that is passed through memory instead of a register costs more than the formula it enters.
+#if defined(__CUDACC__)
+#define LOSSKIT_INLINE __forceinline__
+#elif defined(__GNUC__)
+#define LOSSKIT_INLINE __attribute__((always_inline)) inline
+#else
+#define LOSSKIT_INLINE inline
+#endif
+
+// LOSSKIT_ISA: the name of the inline namespace that everything lives in. Translation units built with different
+// -march get different names, so that the linker never merges their functions.
+#if defined(__AVX512F__) && defined(__AVX512DQ__)
+#define LOSSKIT_ISA isa_avx512
+#elif defined(__AVX512F__)
+#define LOSSKIT_ISA isa_avx512f
+#elif defined(__AVX2__) && defined(__FMA__)
+#define LOSSKIT_ISA isa_avx2_fma
+#elif defined(__AVX2__)
+#define LOSSKIT_ISA isa_avx2
+#elif defined(__AVX__)
+#define LOSSKIT_ISA isa_avx
+#elif defined(__ARM_NEON)
+#define LOSSKIT_ISA isa_neon
+#else
+#define LOSSKIT_ISA isa_base
+#endif
+
+namespace losskit::inline LOSSKIT_ISA {
+
+// Every size, stride and position. 1024 rows of 2.1 million classes already pass 2^31.
+using idx = std::int64_t;
+
+}  // namespace losskit::inline LOSSKIT_ISA

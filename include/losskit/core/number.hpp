@@ -1,0 +1,102 @@
+// Number: what a formula is written on. One text then runs on a float, a double, a SIMD packet, a CUDA thread and a
+// dual number.
+//
+// Every Number spells the same operations: + - * / unary -, comparisons that give a mask, select(mask, a, b), and,
+// found by argument-dependent lookup, abs min max copysign sqrt exp log log1p expm1 pow. It mixes with int and double
+// literals and rounds them once, so that no float formula slips into double.
+#pragma once
+#include <cmath>
+#include <limits>
+
+#include "losskit/core/config.hpp"
+
+namespace losskit::inline LOSSKIT_ISA {
+
+template <class X>
+concept Number = requires(X x) {
+  typename X::scalar;      // the type of one lane
+  X(0.5) + 1.0 * x - 2;
+  select(x < x, x, x);
+  abs(x), min(x, x), max(x, x), copysign(x, x);
+  sqrt(x), exp(x), log(x), log1p(x), expm1(x), pow(x, x);
+};
+
+// One floating-point number as a Number. `Stored` is the type that the caller keeps in memory, if narrower than the
+// type T that computes: it sets which cosine is the nearest one below 1.
+template <class T, class Stored = T>
+struct Scalar {
+  using scalar = T;
+  using stored = Stored;
+  T v;
+
+  Scalar() = default;
+  LOSSKIT_HD constexpr Scalar(double x) : v(static_cast<T>(x)) {}
+  LOSSKIT_HD constexpr Scalar(float x) : v(static_cast<T>(x)) {}
+  LOSSKIT_HD constexpr Scalar(int x) : v(static_cast<T>(x)) {}
+
+  friend LOSSKIT_HD constexpr Scalar operator+(Scalar a, Scalar b) { return a.v + b.v; }
+  friend LOSSKIT_HD constexpr Scalar operator-(Scalar a, Scalar b) { return a.v - b.v; }
+  friend LOSSKIT_HD constexpr Scalar operator*(Scalar a, Scalar b) { return a.v * b.v; }
+  friend LOSSKIT_HD constexpr Scalar operator/(Scalar a, Scalar b) { return a.v / b.v; }
+  friend LOSSKIT_HD constexpr Scalar operator-(Scalar a) { return -a.v; }
+  friend LOSSKIT_HD constexpr bool operator<(Scalar a, Scalar b) { return a.v < b.v; }
+  friend LOSSKIT_HD constexpr bool operator>(Scalar a, Scalar b) { return a.v > b.v; }
+  friend LOSSKIT_HD constexpr bool operator<=(Scalar a, Scalar b) { return a.v <= b.v; }
+  friend LOSSKIT_HD constexpr bool operator>=(Scalar a, Scalar b) { return a.v >= b.v; }
+  friend LOSSKIT_HD constexpr Scalar select(bool chosen, Scalar a, Scalar b) { return chosen ? a : b; }
+
+  // A NaN in the first argument comes out; clamp(x) is written min(max(x, low), high) and so never hides one.
+  friend LOSSKIT_HD constexpr Scalar max(Scalar a, Scalar b) { return a.v < b.v ? b : a; }
+  friend LOSSKIT_HD constexpr Scalar min(Scalar a, Scalar b) { return b.v < a.v ? b : a; }
+
+  friend LOSSKIT_HD Scalar abs(Scalar a) { return T(::fabs(a.v)); }
+  friend LOSSKIT_HD Scalar floor(Scalar a) { return T(::floor(a.v)); }
+  friend LOSSKIT_HD Scalar copysign(Scalar a, Scalar b) {
+    if constexpr (sizeof(T) == 4) return ::copysignf(a.v, b.v); else return ::copysign(a.v, b.v);
+  }
+  friend LOSSKIT_HD Scalar sqrt(Scalar a) {
+    if constexpr (sizeof(T) == 4) return ::sqrtf(a.v); else return ::sqrt(a.v);
+  }
+  friend LOSSKIT_HD Scalar exp(Scalar a) {
+    if constexpr (sizeof(T) == 4) return ::expf(a.v); else return ::exp(a.v);
+  }
+  friend LOSSKIT_HD Scalar log(Scalar a) {
+    if constexpr (sizeof(T) == 4) return ::logf(a.v); else return ::log(a.v);
+  }
+  friend LOSSKIT_HD Scalar log1p(Scalar a) {
+    if constexpr (sizeof(T) == 4) return ::log1pf(a.v); else return ::log1p(a.v);
+  }
+  friend LOSSKIT_HD Scalar expm1(Scalar a) {
+    if constexpr (sizeof(T) == 4) return ::expm1f(a.v); else return ::expm1(a.v);
+  }
+  friend LOSSKIT_HD Scalar pow(Scalar a, Scalar b) {
+    if constexpr (sizeof(T) == 4) return ::powf(a.v, b.v); else return ::pow(a.v, b.v);
+  }
+  friend LOSSKIT_HD Scalar sin(Scalar a) {
+    if constexpr (sizeof(T) == 4) return ::sinf(a.v); else return ::sin(a.v);
+  }
+  friend LOSSKIT_HD Scalar cos(Scalar a) {
+    if constexpr (sizeof(T) == 4) return ::cosf(a.v); else return ::cos(a.v);
+  }
+  friend LOSSKIT_HD Scalar atan2(Scalar a, Scalar b) {
+    if constexpr (sizeof(T) == 4) return ::atan2f(a.v, b.v); else return ::atan2(a.v, b.v);
+  }
+};
+
+// x > limit, with the limit kept in double: a float next to an irrational break lands on the same side as in double.
+template <class X>
+LOSSKIT_HD bool exceeds(X const& x, double limit) { return x > limit; }
+template <class T, class Stored>
+LOSSKIT_HD bool exceeds(Scalar<T, Stored> x, double limit) { return x.v > limit; }
+
+// The type whose spacing decides what "nearest below 1" means for a Number: what is stored, else what computes.
+template <class X>
+struct stored_of { using type = typename X::scalar; };
+template <class T, class Stored>
+struct stored_of<Scalar<T, Stored>> { using type = Stored; };
+
+// 1 - below_one is the largest number of the stored type that is less than 1: 2^-24 for float, 2^-53 for double.
+template <class X>
+inline constexpr double below_one = std::numeric_limits<typename stored_of<X>::type>::epsilon() / 2;
+
+}  // namespace losskit::inline LOSSKIT_ISA

@@ -1,0 +1,20 @@
+// one_thread: every task on the calling thread.
+//
+// An executor spreads independent tasks over threads. It has
+//   int concurrency() const            how many tasks may run at once; the library cuts its work by it
+//   void run(idx tasks, F f) const     calls f(0) .. f(tasks - 1), in any order, on any thread, and returns when all are done
+// and nothing else: a thread pool of the caller's with these two members is one.
+#pragma once
+#include "losskit/core/config.hpp"
+
+namespace losskit::inline LOSSKIT_ISA {
+
+struct one_thread {
+  int concurrency() const { return 1; }
+  template <class F>
+  void run(idx tasks, F f) const {
+    for (idx t = 0; t < tasks; ++t) f(t);
+  }
+};
+
+}  // namespace losskit::inline LOSSKIT_ISA

@@ -1,0 +1,34 @@
+// openmp: tasks over OpenMP's threads. Compile with -fopenmp; without it everything runs on one thread.
+#pragma once
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
+#include "losskit/core/config.hpp"
+
+namespace losskit::inline LOSSKIT_ISA {
+
+class openmp {
+ public:
+  // threads = 0: as many as OpenMP would take.
+  explicit openmp(int threads = 0) : threads_(threads) {}
+
+#if defined(_OPENMP)
+  int concurrency() const { return threads_ > 0 ? threads_ : omp_get_max_threads(); }
+#else
+  int concurrency() const { return 1; }
+#endif
+
+  template <class F>
+  void run(idx tasks, F f) const {
+    if (tasks == 1) return f(0);
+    [[maybe_unused]] int const threads = concurrency();
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+    for (idx t = 0; t < tasks; ++t) f(t);
+  }
+
+ private:
+  int threads_;
+};
+
+}  // namespace losskit::inline LOSSKIT_ISA

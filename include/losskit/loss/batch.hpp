@@ -1,0 +1,187 @@
+// What a call over a cosine matrix is given and gives back. Everything here is a plain struct of the caller's.
+#pragma once
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <type_traits>
+
+#include "losskit/core/expects.hpp"
+#include "losskit/core/view.hpp"
+#include "losskit/team/cosines.hpp"
+
+namespace losskit::inline LOSSKIT_ISA {
+
+// The inputs: B x C cosines, row-major, and one label a row (int32 or int64, in [0, C) or the ignored value).
+// The rest is optional; an empty view means 1 everywhere, or the loss's own scale.
+template <class T, class I, class Space = host>
+struct Batch {
+  using value = T;
+  using space = Space;
+  static_assert(std::is_floating_point_v<T>, "losskit: cosines must be float or double");
+  static_assert(std::is_integral_v<I> && (sizeof(I) == 4 || sizeof(I) == 8), "losskit: labels must be int32 or int64");
+
+  MatrixView<T const, Space> cosines;
+  VectorView<I const, Space> labels;
+  VectorView<T const, Space> weights{};        // B, >= 0: of each row
+  VectorView<T const, Space> class_weights{};  // C, >= 0: of each row, by its label
+  VectorView<T const, Space> scales{};         // B, >= 0: the scale s of each row, in place of the loss's own
+  VectorView<T const, Space> upstream{};       // B: dJ/dL_i, multiplies the gradient only
+
+  template <class C, class Y>
+  Batch(C&& cosines_, Y&& labels_) : cosines(view(static_cast<C&&>(cosines_))), labels(view(static_cast<Y&&>(labels_))) {}
+};
+template <class C, class Y>
+Batch(C&&, Y&&) -> Batch<std::remove_const_t<typename decltype(view(std::declval<C>()))::value>,
+                         std::remove_const_t<typename decltype(view(std::declval<Y>()))::value>,
+                         typename decltype(view(std::declval<C>()))::space>;
+
+enum class Reduction {
+  none,           // one loss a row (Outputs::row_losses); Report::loss is their sum
+  sum,            // of weight_i L_i
+  mean,           // sum / number of valid rows
+  weighted_mean,  // sum / sum of weights over valid rows
+};
+enum class Write { assign, accumulate };
+
+// No label is ignored unless the caller names one.
+inline constexpr idx no_label = std::numeric_limits<idx>::min();
+
+struct Options {
+  Reduction reduction = Reduction::mean;
+  double upstream = 1;          // multiplies every gradient, not the loss
+  idx ignore_label = no_label;  // rows with this label have no loss and no gradient
+  Write write = Write::assign;  // assign or add to the gradient
+  int top_k = 5;                // for Report::topk, >= 1
+};
+
+// Where the gradient goes, for the workspace query.
+enum class Placement { in_place, out_of_place, accumulate, no_gradient };
+
+// What a later backward needs of a row: opaque, 32 bytes.
+struct SavedRow {
+  double factor, slope, scale_slope, largest;
+};
+
+// Optional outputs, each of B elements or empty.
+template <class T, class Space = host>
+struct Outputs {
+  VectorView<T, Space> row_losses{};      // weight_i L_i, before any mean
+  VectorView<T, Space> scale_gradient{};  // dJ/ds_i
+  VectorView<SavedRow, Space> saved{};    // for loss_gradient
+};
+
+// From the same pass. Accuracy, angles and counts are those of the raw cosines, over the rows that are not ignored.
+struct Report {
+  double loss = 0;
+  idx rows = 0;                  // B
+  idx valid = 0;                 // rows not ignored
+  idx top1 = 0;                  // rows whose target beats every other class; a tie is wrong, and so is a NaN
+  idx topk = 0;                  // rows with fewer than top_k classes not below the target
+  idx hard_negatives = 0;        // other classes above their row's margined target
+  idx clamped = 0;               // cosines up to 16 eps outside [-1, 1]
+  idx out_of_range = 0;          // cosines further out: were the inputs normalised?
+  idx non_finite = 0;            // NaN or infinite cosines; each makes its row NaN
+  double mean_target_angle = 0;  // radians
+};
+
+// Scratch memory of the caller's, sized by workspace_bytes. Any alignment.
+using Workspace = VectorView<std::byte>;
+
+namespace detail {
+
+// The bytes that an argument covers, to find overlaps.
+struct Extent {
+  char const* name;
+  std::byte const* begin;
+  std::byte const* end;
+};
+template <class T, class S>
+Extent extent(char const* name, MatrixView<T, S> m) {
+  auto const begin = reinterpret_cast<std::byte const*>(m.data);
+  return {name, begin, m.rows > 0 && m.cols > 0 ? reinterpret_cast<std::byte const*>(m.row(m.rows - 1) + m.cols) : begin};
+}
+template <class T, class S>
+Extent extent(char const* name, VectorView<T, S> v) {
+  return {name, reinterpret_cast<std::byte const*>(v.data), reinterpret_cast<std::byte const*>(v.data + v.size)};
+}
+
+inline void expect_apart(Extent const& a, Extent const& b) {
+  if (a.begin < b.end && b.begin < a.end)
+    fail<AliasError>("%s overlaps %s: they must not share memory", a.name, b.name);
+}
+
+using ll = long long;
+
+template <class T, class S>
+void expect_matrix(char const* name, MatrixView<T, S> m) {
+  if (m.rows < 0 || m.cols < 0) fail<ShapeError>("%s: %lld x %lld is no shape", name, ll(m.rows), ll(m.cols));
+  if (m.rows > 0 && m.cols > 0 && !m.data) fail<ShapeError>("%s: null, but %lld x %lld", name, ll(m.rows), ll(m.cols));
+  if (m.stride < m.cols && m.rows > 1)
+    fail<StrideError>("%s: stride %lld is below its %lld columns", name, ll(m.stride), ll(m.cols));
+}
+template <class T, class S>
+void expect_shape(char const* name, MatrixView<T, S> m, idx rows, idx cols) {
+  expect_matrix(name, m);
+  if (m.rows != rows || m.cols != cols)
+    fail<ShapeError>("%s: %lld x %lld, expected %lld x %lld", name, ll(m.rows), ll(m.cols), ll(rows), ll(cols));
+}
+template <class T, class S>
+void expect_size(char const* name, VectorView<T, S> v, idx size) {
+  if (v.size != size) fail<ShapeError>("%s: %lld elements, expected %lld", name, ll(v.size), ll(size));
+  if (size > 0 && !v.data) fail<ShapeError>("%s: null, but %lld elements", name, ll(size));
+}
+template <class T, class S>
+void expect_size_or_none(char const* name, VectorView<T, S> v, idx size) {
+  if (v.data || v.size != 0) expect_size(name, v, size);
+}
+template <class T>
+void expect_not_negative(char const* name, VectorView<T const> v) {
+  for (idx i = 0; i < v.size; ++i)
+    if (!(v[i] >= 0 && v[i] <= std::numeric_limits<T>::max()))
+      fail<ParameterError>("%s[%lld] = %g is not a finite number >= 0", name, ll(i), double(v[i]));
+}
+
+// `out` may be `in` itself, element for element; any other overlap is refused. Two column ranges of one larger matrix do
+// not overlap.
+template <class A, class B, class S>
+void expect_same_or_apart(char const* in_name, MatrixView<A, S> in, char const* out_name, MatrixView<B, S> out, bool same_allowed) {
+  Extent const a = extent(in_name, in), b = extent(out_name, out);
+  if (!(a.begin < b.end && b.begin < a.end)) return;
+  bool const same = in.data == out.data && (in.stride == out.stride || in.rows <= 1);
+  if (same && same_allowed) return;
+  if (same) fail<AliasError>("%s is %s: accumulate needs a gradient of its own", out_name, in_name);
+  if (in.stride == out.stride && sizeof(A) == sizeof(B)) {
+    idx const step = in.stride, gap = ((out.data - in.data) % step + step) % step;
+    if (gap >= in.cols && step - gap >= out.cols) return;
+  }
+  fail<AliasError>("%s overlaps %s in part: it must be the same memory or apart", out_name, in_name);
+}
+
+inline void expect_workspace(Workspace w, std::size_t needed) {
+  if (static_cast<std::size_t>(w.size) < needed || (needed > 0 && !w.data))
+    fail<WorkspaceError>("workspace: %lld bytes given, %lld needed (workspace_bytes)", ll(w.data ? w.size : 0), ll(needed));
+}
+
+inline constexpr std::size_t alignment = 64;
+inline std::size_t padded(std::size_t bytes) { return (bytes + alignment - 1) / alignment * alignment; }
+
+// Hands out aligned pieces of a workspace.
+class Arena {
+ public:
+  explicit Arena(Workspace w) : next_(w.data) {
+    if (next_) next_ += padded(reinterpret_cast<std::uintptr_t>(next_)) - reinterpret_cast<std::uintptr_t>(next_);
+  }
+  template <class T>
+  T* take(std::size_t count) {
+    auto const piece = reinterpret_cast<T*>(next_);
+    next_ += padded(count * sizeof(T));
+    return piece;
+  }
+
+ private:
+  std::byte* next_;
+};
+
+}  // namespace detail
+
+}  // namespace losskit::inline LOSSKIT_ISA

@@ -1,0 +1,189 @@
+// The one angular formula. Arc, cos, sphere and combined margins are its parameters, not copies of it.
+//
+//   theta = acos(c)     phi = m1 theta + m2     psi(c) = cos(phi) - m3,     0 < m1 <= 16, -pi < m2 < pi, m3 finite
+//   d psi / d c = m1 sin(phi) / sin(theta)      since d theta / d c = -1 / sin(theta)
+//
+// and for phi outside [0, pi] one of the rules of past_pi.hpp. The default, Monotone, is the psi of SphereFace for real
+// m1 (Liu et al. 2017, arXiv:1704.08063, eq. 7; combined form: Deng et al. 2019, arXiv:1801.07698, eq. 4):
+//
+//   psi(c) = (-1)^k cos(phi) - 2k - m3,  k = floor(phi / pi)       d psi / d c = m1 |sin(phi)| / sin(theta) >= 0
+//
+// continuous, monotone and C1 for every m1; k = -1 where a negative m2 makes phi < 0.
+//
+// How it is computed. sin(theta) = sqrt((1 - c)(1 + c)), which does not cancel. No acos: with t = the angle to the nearer
+// pole, t = atan2(sin(theta), |c|), both ends of [-1, 1] keep full relative precision:
+//
+//   c >= 0:  phi = P + m1 t,  P = m2           c < 0:  phi = P - m1 t,  P = m1 pi + m2
+//   cos(phi) = cos(P) cos(m1 t) -+ sin(P) sin(m1 t)       sin(phi) = sin(P) cos(m1 t) +- cos(P) sin(m1 t)
+//
+// and for m1 = 1, cos(t) = |c| and sin(t) = sin(theta): no angle at all.
+//
+// Ends. c outside [-1, 1] has the value at +-1. The slope grows like sin(P) / sin(theta) as |c| -> 1; for |c| >= 1 it is the
+// slope at the nearest number below 1 of the stored type. Where sin(P) = 0 (m2 = 0 at c = 1; an integer m1 too at c = -1)
+// the limit is finite, +-m1^2, and returned exactly. NaN stays NaN.
+#pragma once
+#include <cmath>
+#include <type_traits>
+
+#include "losskit/concepts.hpp"
+#include "losskit/core/expects.hpp"
+#include "losskit/margin/past_pi.hpp"
+
+namespace losskit::inline LOSSKIT_ISA {
+
+template <class PastPi = Monotone, class Mode = Exact>
+class AngularMargin {
+  static constexpr double pi = 3.14159265358979323846;
+  template <class Rule>
+  static constexpr bool is = std::is_same_v<PastPi, Rule>;
+
+ public:
+  using past_pi = PastPi;
+  using gradient_mode = Mode;
+
+  // Factor m1 on the angle in (0, 16], angle m2 in (-pi, pi) radians, cosine m3 finite; `who` names the margin in errors.
+  AngularMargin(char const* who, double m1, double m2, double m3, PastPi rule = PastPi{})
+      : m1_(m1), m2_(m2), m3_(m3), rule_(rule) {
+    if (!(m1 > 0 && m1 <= 16)) fail<ParameterError>("%s: m1 = %g is outside (0, 16]", who, m1);
+    if (!(m2 > -pi && m2 < pi)) fail<ParameterError>("%s: m2 = %g is outside (-pi, pi) radians", who, m2);
+    if (!std::isfinite(m3)) fail<ParameterError>("%s: m3 = %g is not finite", who, m3);
+    if ((is<LegacyLinear> || is<FallToCosine> || is<Easy>)&&m1 != 1)
+      fail<ParameterError>("%s: the rule %s is published for m1 = 1 only, not m1 = %g; use Monotone", who, PastPi::name, m1);
+    double const whole = std::floor(m1), turn = std::fmod(whole, 2) == 0 ? 1 : -1, part = (m1 - whole) * pi + m2;
+    near_ = {std::cos(m2), std::sin(m2)};
+    far_ = {turn * std::cos(part), turn * std::sin(part)};
+    break_ = (pi - m2) / m1 < pi ? (m1 == 1 ? -near_.cos : std::cos((pi - m2) / m1)) : -2;
+  }
+
+  double m1() const { return m1_; }
+  double m2() const { return m2_; }
+  double m3() const { return m3_; }
+
+  // psi and d psi / d c at a cosine.
+  template <Number X>
+  LOSSKIT_HD Jet<X> target(X c) const {
+    X const v = min(max(c, X(-1)), X(1));
+    X const psi = value(v);
+    if constexpr (std::is_same_v<Mode, Detached>) {
+      return {psi, X(1)};
+    } else {
+      X const nearest = 1 - below_one<X>;
+      return {psi, slope(v, min(max(c, -nearest), nearest))};
+    }
+  }
+
+  // cos(phi) - m3 with no rule past pi: what rest rules compare the other classes with.
+  template <Number X>
+  LOSSKIT_HD X raw(X c) const {
+    return turned(min(max(c, X(-1)), X(1))).cos - m3_;
+  }
+
+  // Where the slope jumps. It takes the side of the smaller cosine.
+  Kinks kinks() const {
+    if constexpr (is<LegacyLinear> || is<ContinuousLinear> || is<FallToCosine>) {
+      if (break_ > -1) return {{break_}, 1};
+    } else if constexpr (is<Clamp>) {
+      Kinks k;
+      for (double const phi : {pi - rule_.eps, rule_.eps})
+        if (double const theta = (phi - m2_) / m1_; theta > 0 && theta < pi) k.at[k.count++] = std::cos(theta);
+      return k;
+    } else if constexpr (is<Easy>) {
+      return {{rule_.above}, 1};
+    }
+    return {};
+  }
+
+  // Does psi promise never to fall as the cosine rises?
+  static constexpr bool monotone = is<Monotone> || is<ContinuousLinear>;
+
+ private:
+  struct Direction { double cos, sin; };
+  template <class X>
+  struct Turned { X cos, sin, phi; };  // of phi = m1 theta + m2
+
+  template <class X>
+  LOSSKIT_HD Turned<X> turned(X c) const {
+    X const a = abs(c), s = sqrt((1 - c) * (1 + c));
+    bool const upper = c >= 0;
+    Direction const p = upper ? near_ : far_;
+    X const side = upper ? 1 : -1;
+    if (m1_ == 1) return {p.cos * a - side * p.sin * s, p.sin * a + side * p.cos * s, X(0)};
+    X const t = m1_ * atan2(s, a), x = cos(t), y = sin(t);
+    return {p.cos * x - side * p.sin * y, p.sin * x + side * p.cos * y, upper ? m2_ + t : m1_ * pi + m2_ - t};
+  }
+
+  // k = floor(phi / pi). For m1 = 1 the sign of sin(phi) tells it: phi is then inside (-pi, 2 pi).
+  template <class X>
+  LOSSKIT_HD X half_turns(Turned<X> const& at) const {
+    if (m1_ == 1) return at.sin < 0 ? (m2_ > 0 ? 1 : -1) : 0;
+    return floor(at.phi * (1 / pi));
+  }
+
+  // Clamp: which end of [eps, pi - eps] holds phi: 1 past pi - eps, -1 below eps, 0 inside.
+  template <class X>
+  LOSSKIT_HD int clipped(Turned<X> const& at) const {
+    X phi = at.phi;
+    if (m1_ == 1) {
+      phi = atan2(at.sin, at.cos);
+      if (phi < 0 && m2_ > 0) phi = phi + 2 * pi;
+    }
+    return phi > pi - rule_.eps ? 1 : phi < rule_.eps ? -1 : 0;
+  }
+
+  template <class X>
+  LOSSKIT_HD bool past_break(X c) const {
+    return !exceeds(c, break_) && c <= c;  // not for NaN
+  }
+
+  template <class X>
+  LOSSKIT_HD X value(X c) const {
+    if (m1_ == 1 && m2_ == 0 && !is<Easy> && !is<Clamp>) return c - m3_;
+    if constexpr (is<LegacyLinear>) {
+      if (past_break(c)) return c - m2_ * near_.sin - m3_;
+    } else if constexpr (is<ContinuousLinear>) {
+      if (past_break(c)) return c - (1 + break_) - m3_;
+    } else if constexpr (is<FallToCosine>) {
+      if (past_break(c)) return c - m3_;
+    } else if constexpr (is<Easy>) {
+      if (c <= rule_.above) return c;
+      if (m2_ == 0) return c - m3_;
+    }
+    auto const at = turned(c);
+    if constexpr (is<Monotone>) {
+      X const k = half_turns(at);
+      X const sign = 1 - 2 * abs(k - 2 * floor(k * 0.5));  // (-1)^k
+      return sign * at.cos - 2 * k - m3_;
+    } else if constexpr (is<Clamp>) {
+      if (int const end = clipped(at)) return X(-end * ::cos(rule_.eps)) - m3_;
+    }
+    return at.cos - m3_;
+  }
+
+  // c is the clamped cosine, inside its nearest neighbour with |inside| < 1.
+  template <class X>
+  LOSSKIT_HD X slope(X c, X inside) const {
+    if (m1_ == 1 && m2_ == 0 && !is<Clamp>) return c <= c ? X(1) : c;
+    if constexpr (is<LegacyLinear> || is<ContinuousLinear> || is<FallToCosine>) {
+      if (past_break(c)) return 1;
+    } else if constexpr (is<Easy>) {
+      if (c <= rule_.above) return 1;
+    } else if constexpr (is<Clamp>) {
+      if (clipped(turned(c))) return 0;
+    }
+    X ratio;  // sin(phi) / sin(theta)
+    bool const upper = c >= 0;
+    if ((c >= 1 || c <= -1) && (upper ? near_ : far_).sin == 0)
+      ratio = upper ? m1_ * near_.cos : -m1_ * far_.cos;
+    else
+      ratio = turned(inside).sin / sqrt((1 - inside) * (1 + inside));
+    if constexpr (is<Monotone>) ratio = abs(ratio);
+    return m1_ * ratio;
+  }
+
+  double m1_, m2_, m3_;
+  [[no_unique_address]] PastPi rule_;
+  Direction near_, far_;  // of P = m2, and of P = m1 pi + m2
+  double break_;          // the cosine where phi = pi; -2 where there is none
+};
+
+}  // namespace losskit::inline LOSSKIT_ISA

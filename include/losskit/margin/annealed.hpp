@@ -1,0 +1,51 @@
+// Annealed: a margin mixed with the plain cosine while training settles. Liu et al. 2017 (SphereFace), section 4.1.
+//
+//   psi(c)      = (lambda c + psi_M(c)) / (1 + lambda)          lambda >= 0, finite
+//   d psi / d c = (lambda + d psi_M / d c) / (1 + lambda)
+//
+// The slope is at least lambda / (1 + lambda) where M is monotone: annealing removes the flat spots of SphereMargin.
+// lambda comes from a schedule (schedule/lambda.hpp); lambda = 0 is M itself. Kinks are those of M.
+#pragma once
+#include <cmath>
+
+#include "losskit/core/expects.hpp"
+#include "losskit/margin/sphere.hpp"
+
+namespace losskit::inline LOSSKIT_ISA {
+
+template <class M = SphereMargin<>>
+class Annealed {
+  static_assert(Margin<M>, "losskit: Annealed wraps a Margin; it needs: template <Number X> Jet<X> target(X c) const");
+
+ public:
+  static constexpr char const* name = "Annealed";
+  static constexpr bool monotone = M::monotone;
+
+  // The paper's final lambda = 5. Throws ParameterError for a negative lambda or NaN.
+  explicit Annealed(M margin = M{}, double lambda = 5) : margin_(margin), lambda_(lambda) {
+    if (!(lambda >= 0 && std::isfinite(lambda))) fail<ParameterError>("Annealed: lambda = %g is not a finite number >= 0", lambda);
+  }
+
+  template <Number X>
+  LOSSKIT_HD Jet<X> target(X c) const {
+    Jet<X> const psi = margin_.target(c);
+    return {mixed(c, psi.value), (lambda_ + psi.slope) / (1 + lambda_)};
+  }
+  template <Number X>
+  LOSSKIT_HD X raw(X c) const {
+    return mixed(c, threshold_of(margin_, c));
+  }
+  Kinks kinks() const { return kinks_of(margin_); }
+  M const& margin() const { return margin_; }
+
+ private:
+  template <class X>
+  LOSSKIT_HD X mixed(X c, X psi) const {
+    return (lambda_ * min(max(c, X(-1)), X(1)) + psi) / (1 + lambda_);
+  }
+
+  M margin_;
+  double lambda_;
+};
+
+}  // namespace losskit::inline LOSSKIT_ISA

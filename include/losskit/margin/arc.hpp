@@ -1,0 +1,21 @@
+// ArcMargin: an angle added to the target's angle. Deng et al. 2019 (ArcFace), arXiv:1801.07698, eq. 3.
+//
+//   psi(c)        = cos(theta + m) = c cos(m) - sin(theta) sin(m)          theta = acos(c), m in radians, (-pi, pi)
+//   d psi / d c   = sin(theta + m) / sin(theta) = cos(m) + sin(m) c / sin(theta)
+//
+// Break at c = -cos(m), where theta + m = pi: see past_pi.hpp for what follows; Monotone: psi = -cos(theta + m) - 2.
+// Ends: psi(1) = cos(m); the slope grows like sin(m) / sqrt(2 (1 - c)) as c -> 1 (angular.hpp).
+#pragma once
+#include "losskit/margin/angular.hpp"
+
+namespace losskit::inline LOSSKIT_ISA {
+
+template <class PastPi = Monotone, class Mode = Exact>
+class ArcMargin : public AngularMargin<PastPi, Mode> {
+ public:
+  static constexpr char const* name = "ArcMargin";
+  // The paper's m = 0.5 rad. Throws ParameterError outside (-pi, pi).
+  explicit ArcMargin(double m = 0.5, PastPi rule = PastPi{}) : AngularMargin<PastPi, Mode>(name, 1, m, 0, rule) {}
+};
+
+}  // namespace losskit::inline LOSSKIT_ISA

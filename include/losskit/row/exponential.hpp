@@ -1,0 +1,111 @@
+// The exponential of a row, and the sums that a row learns from its classes.
+//
+// A logit is bounded, |s r| <= b = s sup |r|, so most rows need no maximum: e = exp(s r) is computed as 2^(k r - h) with
+// k = s / ln 2 rounded to T and an integer h, which costs nothing. In base 2 and with n classes,
+//
+//   e >= 2^-126 needs  B + h <= 126     sum < 2^127 needs  B + log2 n - h < 127     B = b / ln 2
+//
+// so one shift serves while 2 B + log2 n <= 252, that is 2 b + ln n <= 175. Larger scales carry pairs (m, sum of
+// exp(s r - m)), which combine with + like every other sum.
+#pragma once
+#include <cmath>
+#include <limits>
+
+#include "losskit/core/number.hpp"
+
+namespace losskit::inline LOSSKIT_ISA {
+
+inline constexpr double ln2 = 0.69314718055994530942;
+
+// 2^(k x - h) on one number. k x is taken in double: an exponent of 90 in float would cost 5 digits of its last bits.
+template <class T, class S>
+LOSSKIT_HD Scalar<T, S> exp2_of(T k, Scalar<T, S> x, int h) {
+  return T(::exp2(double(k) * double(x.v) - h));
+}
+
+// e = 2^(k r - h). scale() is the s that k really stands for: target and rest of a row both use it.
+template <class T>
+struct Bounded {
+  static constexpr bool paired = false;
+  T k;
+  int h;
+
+  template <class X>
+  LOSSKIT_HD LOSSKIT_INLINE X operator()(X r) const { return exp2_of(k, r, h); }
+  LOSSKIT_HD double scale() const { return double(k) * ln2; }
+  LOSSKIT_HD double shift() const { return h * ln2; }
+
+  // The largest power of two in use, one below the type's own.
+  static constexpr double last = std::numeric_limits<T>::max_exponent - 2;
+
+  static bool serves(double bound, double classes) { return 2 * bound / ln2 + ::log2(classes + 1) <= 2 * last; }
+
+  // h keeps the sum below 2^(4/5 last) where the lower end allows it, so that s / sum stays a normal number.
+  LOSSKIT_HD static Bounded of(double s, double bound, double classes) {
+    double const top = bound / ln2, want = ::ceil(top + ::log2(classes + 1) - 0.8 * last), most = ::floor(last - top);
+    return {T(s / ln2), static_cast<int>(want < 0 ? 0 : want < most ? want : most)};
+  }
+};
+
+// e = exp(s r - m), m the largest s r of the row.
+template <class T>
+struct Relative {
+  static constexpr bool paired = true;
+  T s;
+  T m = 0;
+
+  template <class X>
+  LOSSKIT_HD LOSSKIT_INLINE X operator()(X r) const { return exp(X(s) * r - X(m)); }
+  LOSSKIT_HD double scale() const { return s; }
+  LOSSKIT_HD double shift() const { return m; }
+};
+
+// sum of e; classes not below the target (the rank); classes above the threshold; sum of e r where Moment is asked for.
+template <class X, bool Moment>
+struct RowSums {
+  static constexpr bool paired = false;
+  X z, above, hard, moment;
+
+  LOSSKIT_HD static RowSums zero() { return {X(0), X(0), X(0), X(0)}; }
+  friend LOSSKIT_HD LOSSKIT_INLINE RowSums operator+(RowSums const& a, RowSums const& b) {
+    if constexpr (Moment) return {a.z + b.z, a.above + b.above, a.hard + b.hard, a.moment + b.moment};
+    else return {a.z + b.z, a.above + b.above, a.hard + b.hard, X(0)};
+  }
+  // Every member through f: lanes to one number, a mask that leaves lanes out.
+  template <class F>
+  LOSSKIT_HD LOSSKIT_INLINE auto map(F f) const {
+    using Y = decltype(f(z, X(0)));
+    return RowSums<Y, Moment>{f(z, X(0)), f(above, X(0)), f(hard, X(0)), f(moment, X(0))};
+  }
+};
+
+// The same with e relative to m: (m, z) + (m', z') = (M, z exp(m - M) + z' exp(m' - M)), M = max(m, m').
+template <class X, bool Moment>
+struct PairSums {
+  static constexpr bool paired = true;
+  X m, z, above, hard, moment;
+
+  // A number no logit reaches; finite, so that m - m' is never NaN.
+  static constexpr double lowest = -1e30;
+  LOSSKIT_HD static PairSums zero() { return {X(lowest), X(0), X(0), X(0), X(0)}; }
+  friend LOSSKIT_HD LOSSKIT_INLINE PairSums operator+(PairSums const& a, PairSums const& b) {
+    X const m = max(a.m, b.m), p = exp(a.m - m), q = exp(b.m - m);
+    return {m, a.z * p + b.z * q, a.above + b.above, a.hard + b.hard, a.moment * p + b.moment * q};
+  }
+  template <class F>
+  LOSSKIT_HD LOSSKIT_INLINE auto map(F f) const {
+    using Y = decltype(f(z, X(0)));
+    return PairSums<Y, Moment>{f(m, X(lowest)), f(z, X(0)), f(above, X(0)), f(hard, X(0)), f(moment, X(0))};
+  }
+};
+
+// For passes that only write.
+struct NoSums {
+  static constexpr bool paired = false;
+  LOSSKIT_HD static NoSums zero() { return {}; }
+  friend LOSSKIT_HD NoSums operator+(NoSums, NoSums) { return {}; }
+  template <class F>
+  LOSSKIT_HD NoSums map(F) const { return {}; }
+};
+
+}  // namespace losskit::inline LOSSKIT_ISA

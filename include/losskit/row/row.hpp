@@ -1,0 +1,110 @@
+// The row: margin softmax over one row of cosines, written once for every team.
+//
+//   z_y = s psi(c_y)    z_j = s r(c_j)    e_j = exp(z_j)    Z = sum over j != y of e_j      the target is a hole, never added
+//   a = ln Z - z_y      -log p = softplus(a)     q = 1 - p = sigmoid(a)
+//   L = O(log p)        dL/dz_y = O' q           dL/dz_j = -O' q e_j / Z
+//   dL/dc_y = s psi' dL/dz_y    dL/dc_j = s r' dL/dz_j    dL/ds = sum over j of dL/dz_j z_j / s
+//
+// 1. open: e_j r'_j kept, and the sums of the row. 2. close: one scalar a row, in double. 3. the team scales what was kept.
+#pragma once
+#include <cmath>
+#include <type_traits>
+
+#include "losskit/concepts.hpp"
+#include "losskit/team/cosines.hpp"
+#include "losskit/row/exponential.hpp"
+
+namespace losskit::inline LOSSKIT_ISA {
+
+// A row's target: its cosine as stored, psi and its slope, and the threshold that rest rules compare with. Once a row, in
+// double, with the slope's end taken where T has it.
+template <class T>
+struct Target {
+  T cosine;
+  Jet<double> psi;
+  T threshold;
+};
+
+template <class T, class M>
+LOSSKIT_HD Target<T> target_of(M const& margin, T cosine) {
+  using X = Scalar<double, T>;
+  OddCosines not_counted;
+  X const c = double(tamed(cosine, not_counted));
+  Jet<X> const psi = margin.target(c);
+  return {cosine, {psi.value.v, psi.slope.v}, T(threshold_of(margin, c).v)};
+}
+
+// 1. One pass over any part of a row. `kept` is an array of n, or Nothing where no gradient follows.
+struct Nothing {};
+
+template <class At, class T, class X>
+LOSSKIT_HD LOSSKIT_INLINE void keep_at(At const& at, T* kept, X const& x) { at.store(kept, x); }
+template <class At, class X>
+LOSSKIT_HD LOSSKIT_INLINE void keep_at(At const&, Nothing, X const&) {}
+
+template <bool Moment, class X, class T>
+LOSSKIT_HD LOSSKIT_INLINE RowSums<X, Moment> row_part(Bounded<T> const&, X e, X r, X above, X hard) {
+  return {e, above, hard, e * r};
+}
+template <bool Moment, class X, class T>
+LOSSKIT_HD LOSSKIT_INLINE PairSums<X, Moment> row_part(Relative<T> const& exp_of, X, X r, X above, X hard) {
+  return {X(exp_of.s) * r, X(1), above, hard, r};  // exp(s r - m) at m = s r is 1
+}
+
+template <bool Moment, class Team, class T, class Kept, class Rest, class Exp>
+LOSSKIT_HD auto open_row(Team const& team, T const* c, idx n, idx y, Kept kept, Rest rest, Exp exp_of, Target<T> at_y,
+                         OddCosines& odd) {
+  T const c_y = at_y.cosine, threshold = at_y.threshold;
+  return team.sum(c, n, y, odd, [=](auto at, auto raw, auto x) {
+    using X = std::remove_cv_t<decltype(x)>;
+    Jet<X> const r = rest.rest(x, X(threshold));
+    X const e = exp_of(r.value);
+    keep_at(at, kept, e * r.slope);
+    return row_part<Moment>(exp_of, e, r.value, select(raw < X(c_y), X(0), X(1)), select(raw > X(threshold), X(1), X(0)));
+  });
+}
+
+// e as the sums know it: relative to the largest logit once that is known.
+template <class T, class Sums>
+LOSSKIT_HD Bounded<T> after_sums(Bounded<T> exp_of, Sums const&) { return exp_of; }
+template <class T, class Sums>
+LOSSKIT_HD Relative<T> after_sums(Relative<T> exp_of, Sums const& sums) { return {exp_of.s, T(sums.m.v)}; }
+
+// 2. What the sums say: one scalar a row.
+struct RowEnd {
+  double loss;         // weight * O(log p)
+  double factor;       // dL/dc_j = factor * kept[j]
+  double slope;        // dL/dc_y
+  double scale_slope;  // dL/ds
+};
+
+// `weight` is the row's own; reduction and upstream factors are the caller's to multiply.
+template <class Sums, class Objective>
+LOSSKIT_HD RowEnd close_row(Sums const& sums, Jet<double> psi, double s, double shift, Objective const& objective,
+                            double weight) {
+  double const z = sums.z.v, a = ::log(z) + shift - s * psi.value;
+  double const u = ::exp(-::fabs(a)), loss = (a > 0 ? a : 0) + ::log1p(u), q = (a < 0 ? u : 1) / (1 + u);
+  Jet<Scalar<double>> const o = objective(Scalar<double>(-loss));
+  double const d = weight * o.slope.v * q;  // dL/dz_y
+  bool const alone = z == 0;                           // one class: p = 1
+  return {weight * o.value.v, alone ? 0 : -d * s / z, d * s * psi.slope, d * (psi.value - (alone ? 0 : sums.moment.v / z))};
+}
+
+// The gradient of a row from its cosines, where e was not kept: dL/dc_j = factor e_j r'_j, and `slope` at the target.
+template <class Team, class T, class Rest, class Exp>
+LOSSKIT_HD void gradient_row(Team const& team, T const* c, T* g, idx n, idx y, Rest rest, Exp exp_of, T threshold,
+                             double factor, double slope, bool accumulate) {
+  bool const here = y >= 0 && y < n;
+  T const before = here && accumulate ? g[y] : T(0), k = T(factor);
+  OddCosines counted_before;
+  team.sum(c, n, y, counted_before, [=](auto at, auto, auto x) {
+    using X = std::remove_cv_t<decltype(x)>;
+    Jet<X> const r = rest.rest(x, X(threshold));
+    X const d = X(k) * exp_of(r.value) * r.slope;
+    accumulate ? at.add(g, d) : at.store(g, d);
+    return NoSums{};
+  });
+  team.once([=] { if (here) g[y] = before + T(slope); });
+}
+
+}  // namespace losskit::inline LOSSKIT_ISA

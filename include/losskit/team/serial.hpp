@@ -1,0 +1,75 @@
+// SerialTeam: one thread, one number at a time. The reference for every other team: read this one.
+//
+// A team works on one row. Its verbs:
+//   sum(c, n, hole, odd, f)   f(at, raw, c) on every cosine of the row: as stored, and tamed (team/cosines.hpp); adds up what
+//                             f returns in double, all but the hole, and counts the odd cosines
+//   total(n, f)               f(at) on every element; adds up what it returns in double
+//   each(n, f)                f(at) on every element
+//   keep(g)                   where e waits between the two passes over a row
+//   finish(kept, g, n, ...)   the second pass: scales what was kept into the gradient
+//   once(f)                   f() by one member of the team
+// at.load(p) and at.store(p, x) reach element `at` of an array.
+#pragma once
+#include "losskit/core/number.hpp"
+#include "losskit/team/cosines.hpp"
+
+namespace losskit::inline LOSSKIT_ISA {
+
+template <class T>
+class SerialTeam {
+ public:
+  using number = Scalar<T>;
+
+  // `buffer`: n numbers for e to wait in, or null to let it wait in the gradient itself.
+  explicit SerialTeam(T* buffer = nullptr, bool accumulate = false) : buffer_(buffer), accumulate_(accumulate) {}
+
+  struct At {
+    idx j;
+    number load(T const* p) const { return p[j]; }
+    void store(T* p, number x) const { p[j] = x.v; }
+    void add(T* p, number x) const { p[j] += x.v; }
+  };
+
+  template <class F>
+  auto sum(T const* c, idx n, idx hole, OddCosines& odd, F f) const {
+    auto const widen = [](number x, number) { return Scalar<double>(double(x.v)); };
+    using Sums = decltype(f(At{0}, number(0), number(0)).map(widen));
+    Sums total = Sums::zero();
+    for (idx j = 0; j < n; ++j) {
+      auto const part = f(At{j}, number(c[j]), number(tamed(c[j], odd)));
+      if (j != hole) total = total + part.map(widen);
+    }
+    return total;
+  }
+
+  template <class F>
+  double total(idx n, F f) const {
+    double sum = 0;
+    for (idx j = 0; j < n; ++j) sum += double(f(At{j}).v);
+    return sum;
+  }
+
+  template <class F>
+  void each(idx n, F f) const {
+    for (idx j = 0; j < n; ++j) f(At{j});
+  }
+
+  T* keep(T* g) const { return buffer_ ? buffer_ : g; }
+
+  void finish(T const* kept, T* g, idx n, idx y, RowScale scale) const {
+    bool const here = y >= 0 && y < n;
+    T const before = here && accumulate_ ? g[y] : T(0);
+    T const factor = T(scale.factor);
+    for (idx j = 0; j < n; ++j) g[j] = accumulate_ ? g[j] + factor * kept[j] : factor * kept[j];
+    if (here) g[y] = before + T(scale.slope);
+  }
+
+  template <class F>
+  void once(F f) const { f(); }
+
+ private:
+  T* buffer_;
+  bool accumulate_;
+};
+
+}  // namespace losskit::inline LOSSKIT_ISA
