@@ -41,6 +41,22 @@ concept PointLoss = Policy<L> && Number<X> && requires(L const l, X prediction, 
   { l(prediction, truth) } -> std::same_as<Jet<X>>;
 };
 
+// What one batch says; multi-device users combine the devices' values before they call next.
+struct ScaleStatistics {
+  idx rows;                     // N, ignored rows left out
+  double log_mean_rest;         // ln B_avg at the scale of the state
+  double median_target_cosine;  // cos(theta_med): the upper of the two middle cosines for even N
+};
+
+// A scale that follows the batch: state is a plain struct of the caller's, next is pure.
+template <class S>
+concept DynamicScale = Policy<S> && std::is_trivially_copyable_v<typename S::State> &&
+                       requires(S const s, typename S::State const state, ScaleStatistics const batch) {
+                         { s.start() } -> std::same_as<typename S::State>;
+                         { s.scale(state) } -> std::convertible_to<double>;
+                         { s.next(state, batch) } -> std::same_as<typename S::State>;
+                       };
+
 // Where a policy's slope jumps. Checkers step around these points; each header says which side the slope takes.
 struct Kinks {
   double at[4] = {};

@@ -12,7 +12,7 @@ namespace losskit::inline LOSSKIT_ISA {
 //   rows<T>(rows, cols, placement, scratch, f)     f(team, i) for every row i
 //   scratch_bytes<T>(rows, cols, placement)        the scratch that rows asks for
 //   blocks<T>(count, f)                            f(team, k) for every k in [0, count): independent pieces of any work
-//   product(a, b, c, beta)                         c = a b^T + beta c, and the two other orders (head/cosine_layer.hpp)
+//   product(a, ta, b, tb, c, beta)                 c = op(a) op(b) + beta c, op the transpose where asked
 struct serial {
   using space = host;
   static constexpr char const* name = "serial";
@@ -34,7 +34,7 @@ struct serial {
     for (idx k = 0; k < count; ++k) f(SerialTeam<T>(), k);
   }
 
-  // c = alpha * op(a) op(b) + beta * c, plain sums in double.
+  // c = op(a) op(b) + beta c; op transposes where asked. Sums in double.
   template <class T>
   void product(MatrixView<T const> a, bool a_transposed, MatrixView<T const> b, bool b_transposed, MatrixView<T> c, T beta) const {
     idx const inner = a_transposed ? a.rows : a.cols;

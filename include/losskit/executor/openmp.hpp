@@ -22,8 +22,10 @@ class openmp {
   template <class F>
   void run(idx tasks, F f) const {
     if (tasks == 1) return f(0);
-    [[maybe_unused]] int const threads = concurrency();
+#if defined(_OPENMP)
+    int const threads = concurrency();
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+#endif
     for (idx t = 0; t < tasks; ++t) f(t);
   }
 

@@ -2,6 +2,7 @@
 #pragma once
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <type_traits>
 
@@ -39,6 +40,7 @@ enum class Reduction {
   none,           // one loss a row (Outputs::row_losses); Report::loss is their sum
   sum,            // of weight_i L_i
   mean,           // sum / number of valid rows
+  batch_mean,     // sum / B, ignored rows counted (Caffe's BATCH_SIZE)
   weighted_mean,  // sum / sum of weights over valid rows
 };
 enum class Write { assign, accumulate };

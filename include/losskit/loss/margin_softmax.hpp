@@ -236,6 +236,7 @@ Rows<L, T, I> rows_of(L const& loss, Batch<T, I> const& batch, Options const& op
   for (idx i = 0; i < batch.labels.size; ++i)
     if (!rows.ignored(i)) valid += 1, weights += rows.weight(i);
   if (options.reduction == Reduction::mean) rows.divisor = valid;
+  if (options.reduction == Reduction::batch_mean) rows.divisor = double(batch.labels.size);
   if (options.reduction == Reduction::weighted_mean) rows.divisor = weights;
   if (rows.divisor == 0) rows.divisor = 1;  // nothing to divide
   return rows;

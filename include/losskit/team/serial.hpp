@@ -43,10 +43,11 @@ class SerialTeam {
   }
 
   template <class F>
-  double total(idx n, F f) const {
-    double sum = 0;
-    for (idx j = 0; j < n; ++j) sum += double(f(At{j}).v);
-    return sum;
+  auto total(idx n, F f) const {
+    auto const widen = [](number x, number) { return Scalar<double>(double(x.v)); };
+    auto total = decltype(f(At{0}).map(widen))::zero();
+    for (idx j = 0; j < n; ++j) total = total + f(At{j}).map(widen);
+    return total;
   }
 
   template <class F>

@@ -58,17 +58,21 @@ class SimdTeam {
   }
 
   template <class F>
-  double total(idx n, F f) const {
-    double sum = 0;
+  auto total(idx n, F f) const {
+    using Lanes = decltype(f(At{0}));
+    auto total = decltype(across(Lanes::zero()))::zero();
     for (idx begin = 0; begin < n; begin += block) {
       idx const end = begin + block < n ? begin + block : n;
-      P lanes = T(0);
+      Lanes lanes = Lanes::zero();
       idx j = begin;
       for (; j + W <= end; j += W) lanes = lanes + f(At{j});
-      if (j < end) lanes = lanes + select(P::first_lanes(end - j), f(Some{j, end - j}), P(T(0)));
-      sum += double(lanes.sum());
+      if (j < end) {
+        auto const counted = P::first_lanes(end - j);
+        lanes = lanes + f(Some{j, end - j}).map([&](P const& x, P const& none) { return select(counted, x, none); });
+      }
+      total = total + across(lanes);
     }
-    return sum;
+    return total;
   }
 
   template <class F>

@@ -1,0 +1,113 @@
+// eigen: speed on a CPU. Rows on SIMD packets (eigen_packet.hpp), tasks over an executor's threads, products by Eigen.
+//
+//   eigen{}                one thread
+//   eigen{openmp{}}        OpenMP's threads (executor/openmp.hpp)
+//   eigen{your_pool}       anything with concurrency() and run(tasks, f) (executor/one_thread.hpp)
+//
+// Memory is asked for ahead of the row being read. A gradient out of place that is too large for the caches waits in a
+// buffer of one row a thread and is then written past the caches, which saves reading it first.
+#pragma once
+#include <Eigen/Core>
+#include <algorithm>
+#include <cstddef>
+
+#include "losskit/backend/eigen_packet.hpp"
+#include "losskit/core/math.hpp"
+#include "losskit/core/view.hpp"
+#include "losskit/executor/one_thread.hpp"
+#include "losskit/loss/batch.hpp"
+#include "losskit/team/simd.hpp"
+
+namespace losskit::inline LOSSKIT_ISA {
+
+template <class Executor = one_thread>
+class eigen {
+ public:
+  using space = host;
+  static constexpr char const* name = "eigen";
+
+  explicit eigen(Executor executor = Executor{}) : executor_(executor) {}
+
+  template <class T>
+  std::size_t scratch_bytes(idx rows, idx cols, Placement placement) const {
+    return needs_buffer<T>(rows, cols, placement)
+               ? static_cast<std::size_t>(executor_.concurrency()) * detail::padded(static_cast<std::size_t>(cols) * sizeof(T))
+               : 0;
+  }
+
+  template <class T, class F>
+  void rows(idx rows, idx cols, Placement placement, std::byte* scratch, F const& f) const {
+    using Team = SimdTeam<Packet<T>>;
+    using Writes = typename Team::Writes;
+    bool const buffered = needs_buffer<T>(rows, cols, placement);
+    Writes const writes = placement == Placement::accumulate ? Writes::accumulate : buffered ? Writes::stream : Writes::assign;
+    // Few long tasks: a thread that goes from row to row in memory finds the next one already asked for.
+    idx const tasks = rows * cols < worth_a_thread ? std::min<idx>(rows, 1)
+                                                   : std::min<idx>(rows, executor_.concurrency() * (buffered ? 1 : 4));
+    std::size_t const pitch = detail::padded(static_cast<std::size_t>(cols) * sizeof(T));
+    executor_.run(tasks, [=](idx task) {
+      Team const team(buffered ? reinterpret_cast<T*>(scratch + static_cast<std::size_t>(task) * pitch) : nullptr, writes,
+                      prefetch_bytes / static_cast<idx>(sizeof(T)));
+      for (idx i = rows * task / tasks; i < rows * (task + 1) / tasks; ++i) f(team, i);
+    });
+  }
+
+  template <class T, class F>
+  void blocks(idx count, F const& f) const {
+    executor_.run(count, [=](idx k) { f(SimdTeam<Packet<T>>(nullptr, SimdTeam<Packet<T>>::Writes::assign, prefetch_bytes / static_cast<idx>(sizeof(T))), k); });
+  }
+
+  // c = op(a) op(b) + beta c, op the transpose where asked. Each task owns a band of c of a fixed size, so that the bits do
+  // not depend on the threads. Eigen packs its operands into at most 2 MiB a thread.
+  template <class T>
+  void product(MatrixView<T const> a, bool a_transposed, MatrixView<T const> b, bool b_transposed, MatrixView<T> c, T beta) const {
+    bool const tall = c.rows >= c.cols;
+    idx const length = tall ? c.rows : c.cols, tasks = (length + band - 1) / band;
+    executor_.run(tasks, [=](idx task) {
+      idx const from = task * band, count = std::min(band, length - from);
+      auto const out = tall ? MatrixView<T>{c.row(from), count, c.cols, c.stride} : MatrixView<T>{c.data + from, c.rows, count, c.stride};
+      auto const left = tall ? part(a, a_transposed, from, count) : a;
+      auto const right = tall ? b : part(b, !b_transposed, from, count);
+      for (idx i = 0; i < out.rows; ++i)
+        for (idx j = 0; j < out.cols; ++j) out.row(i)[j] = beta == 0 ? T(0) : beta * out.row(i)[j];
+      if (a_transposed) b_transposed ? add_product<T, 0, 0>(left, right, out) : add_product<T, 0, 1>(left, right, out);
+      else b_transposed ? add_product<T, 1, 0>(left, right, out) : add_product<T, 1, 1>(left, right, out);
+    });
+  }
+
+ private:
+  static constexpr idx worth_a_thread = 1 << 14, band = 512, prefetch_bytes = 64 << 10;
+  static constexpr std::size_t past_caches = std::size_t(32) << 20;
+
+  template <class T>
+  static bool needs_buffer(idx rows, idx cols, Placement placement) {
+    return placement == Placement::accumulate ||
+           (placement == Placement::out_of_place &&
+            static_cast<std::size_t>(rows) * static_cast<std::size_t>(cols) * sizeof(T) >= past_caches);
+  }
+
+  // The rows (or, transposed, the columns) of m that make rows [from, from + count) of op(m).
+  template <class T>
+  static MatrixView<T> part(MatrixView<T> m, bool transposed, idx from, idx count) {
+    return transposed ? MatrixView<T>{m.data + from, m.rows, count, m.stride} : MatrixView<T>{m.row(from), count, m.cols, m.stride};
+  }
+
+  // out += a b on this thread alone: Eigen's kernel without its own threads. A transposed row-major matrix is column-major.
+  template <class T, int ARows, int BRows>
+  static void add_product(MatrixView<T const> a, MatrixView<T const> b, MatrixView<T> out) {
+    constexpr int a_order = ARows ? Eigen::RowMajor : Eigen::ColMajor, b_order = BRows ? Eigen::RowMajor : Eigen::ColMajor;
+    using Kernel = Eigen::internal::general_matrix_matrix_product<Eigen::Index, T, a_order, false, T, b_order, false, Eigen::RowMajor, 1>;
+    Eigen::Index const inner = ARows ? a.cols : a.rows;
+    if (out.rows == 0 || out.cols == 0 || inner == 0) return;
+    Eigen::internal::gemm_blocking_space<Eigen::RowMajor, T, T, Eigen::Dynamic, Eigen::Dynamic, Eigen::Dynamic> blocking(
+        out.rows, out.cols, inner, 1, true);
+    Kernel::run(out.rows, out.cols, inner, a.data, a.stride, b.data, b.stride, out.data, 1, out.stride, T(1), blocking, nullptr);
+  }
+
+  Executor executor_;
+};
+eigen() -> eigen<one_thread>;
+template <class E>
+eigen(E) -> eigen<E>;
+
+}  // namespace losskit::inline LOSSKIT_ISA

@@ -1,0 +1,73 @@
+// The cosine layer: from embeddings and class centres to cosines, and both gradients back, through both normalisations.
+//
+//   c_ij = x_i . w_j / (|x_i| |w_j|)      x: B x D embeddings, w: C x D class centres, one a row; no bias
+//   dL/dx^ = dL/dc w^     dL/dw^ = (dL/dc)^T x^     and each through normalize_rows_backward, so w_j . dL/dw_j = 0
+#pragma once
+#include <type_traits>
+
+#include "losskit/head/normalize.hpp"
+
+namespace losskit::inline LOSSKIT_ISA {
+
+// What the backward needs of the forward, in the caller's memory: unit rows and norms.
+template <class T, class Space = host>
+struct CosineLayer {
+  MatrixView<T, Space> unit_x;   // B x D; may be x itself
+  MatrixView<T, Space> unit_w;   // C x D; may be w itself, which then stays normalised
+  VectorView<T, Space> norms_x;  // B
+  VectorView<T, Space> norms_w;  // C
+};
+
+// Cosines of B x D embeddings and C x D centres, B x C. Fills `layer`.
+template <class B, class T, class X, class W, class C>
+void cosine_layer(B const& backend, X&& x, W&& w, CosineLayer<T> const& layer, C&& cosines) {
+  MatrixView<T> const c = view(static_cast<C&&>(cosines));
+  MatrixView<T const> const from_x = view(static_cast<X&&>(x)), from_w = view(static_cast<W&&>(w));
+  detail::expect_matrix("x", from_x);
+  detail::expect_matrix("w", from_w);
+  if (from_x.cols != from_w.cols)
+    fail<ShapeError>("x has %lld columns and w %lld: both are the embedding width", detail::ll(from_x.cols), detail::ll(from_w.cols));
+  detail::expect_shape("cosines", c, from_x.rows, from_w.rows);
+  for (auto const& in : {detail::extent("x", from_x), detail::extent("w", from_w), detail::extent("unit_x", layer.unit_x),
+                         detail::extent("unit_w", layer.unit_w)})
+    detail::expect_apart(detail::extent("cosines", c), in);
+  normalize_rows(backend, from_x, layer.unit_x, layer.norms_x);
+  normalize_rows(backend, from_w, layer.unit_w, layer.norms_w);
+  backend.template product<T>(layer.unit_x, false, layer.unit_w, true, c, T(0));
+}
+
+// Bytes of workspace for cosine_layer_backward: none to assign, (B + C) x D numbers to accumulate.
+template <class T>
+std::size_t cosine_layer_workspace_bytes(idx rows, idx classes, idx width, Write write) {
+  return write == Write::assign ? 0
+                                : detail::alignment + detail::padded(static_cast<std::size_t>(rows * width) * sizeof(T)) +
+                                      detail::padded(static_cast<std::size_t>(classes * width) * sizeof(T));
+}
+
+// dL/dx (B x D) and dL/dw (C x D) from dL/dcosines (B x C). dnorms_x: dL/d|x_i| of a scale that is the feature norm, or empty.
+template <class B, class T, class D, class X, class W>
+void cosine_layer_backward(B const& backend, CosineLayer<T> const& layer, D&& dcosines, X&& dx, W&& dw, Workspace workspace = {},
+                           Write write = Write::assign, VectorView<T const> dnorms_x = {}) {
+  MatrixView<T const> const dc = view(static_cast<D&&>(dcosines));
+  MatrixView<T> const gx = view(static_cast<X&&>(dx)), gw = view(static_cast<W&&>(dw));
+  idx const rows = layer.unit_x.rows, classes = layer.unit_w.rows, width = layer.unit_x.cols;
+  detail::expect_shape("dcosines", dc, rows, classes);
+  detail::expect_shape("dx", gx, rows, width);
+  detail::expect_shape("dw", gw, classes, width);
+  detail::expect_workspace(workspace, cosine_layer_workspace_bytes<T>(rows, classes, width, write));
+  for (auto const& out : {detail::extent("dx", gx), detail::extent("dw", gw), detail::extent("workspace", workspace)})
+    for (auto const& in : {detail::extent("dcosines", dc), detail::extent("unit_x", layer.unit_x), detail::extent("unit_w", layer.unit_w)})
+      detail::expect_apart(out, in);
+  detail::expect_apart(detail::extent("dx", gx), detail::extent("dw", gw));
+  detail::Arena arena(workspace);
+  auto const scratch = [&](MatrixView<T> g) {
+    return write == Write::assign ? g : MatrixView<T>{arena.template take<T>(static_cast<std::size_t>(g.rows * g.cols)), g.rows, g.cols, g.cols};
+  };
+  MatrixView<T> const unit_gx = scratch(gx), unit_gw = scratch(gw);
+  backend.template product<T>(dc, false, layer.unit_w, false, unit_gx, T(0));
+  backend.template product<T>(dc, true, layer.unit_x, false, unit_gw, T(0));
+  normalize_rows_backward(backend, layer.unit_x, layer.norms_x, unit_gx, gx, write, dnorms_x);
+  normalize_rows_backward(backend, layer.unit_w, layer.norms_w, unit_gw, gw, write);
+}
+
+}  // namespace losskit::inline LOSSKIT_ISA

@@ -1,0 +1,149 @@
+// Rows of length one, and the exact gradient back through them.
+//
+//   n_i = |x_i|     y_i = x_i / n_i     dL/dx_i = (dL/dy_i - y_i (y_i . dL/dy_i)) / n_i + dL/dn_i y_i
+//
+// so x_i . dL/dx_i = n_i dL/dn_i: without a use of the norm the gradient is orthogonal to the row, and weight decay on a
+// normalised weight changes its length only. A row shorter than smallest_norm has no direction: y = 0 and no gradient.
+// Rows whose squares overflow or vanish are summed again in scaled double.
+#pragma once
+#include <cmath>
+#include <limits>
+#include <type_traits>
+
+#include "losskit/core/number.hpp"
+#include "losskit/loss/batch.hpp"
+
+namespace losskit::inline LOSSKIT_ISA {
+
+// Below this a row counts as zero: 1e-30 for float, 1e-280 for double, so that 1 / n times any sane gradient stays finite.
+template <class T>
+inline constexpr double smallest_norm = std::is_same_v<T, float> ? 1e-30 : 1e-280;
+
+namespace detail {
+
+template <class X>
+struct DotSum {
+  static constexpr bool paired = false;
+  X dot;
+  LOSSKIT_HD static DotSum zero() { return {X(0)}; }
+  friend LOSSKIT_HD LOSSKIT_INLINE DotSum operator+(DotSum const& a, DotSum const& b) { return {a.dot + b.dot}; }
+  template <class F>
+  LOSSKIT_HD LOSSKIT_INLINE auto map(F f) const {
+    return DotSum<decltype(f(dot, X(0)))>{f(dot, X(0))};
+  }
+};
+
+template <class Team, class T>
+double dot(Team const& team, T const* a, T const* b, idx n) {
+  auto const sum = team.total(n, [=](auto at) {
+    auto const x = at.load(a);
+    return DotSum<std::remove_cv_t<decltype(x)>>{x * at.load(b)};
+  });
+  return sum.dot.v;
+}
+
+// |x|, whatever the size of its elements. NaN if one is NaN.
+template <class Team, class T>
+double norm(Team const& team, T const* x, idx n) {
+  double const square = dot(team, x, x, n);
+  double const low = std::is_same_v<T, float> ? 1e-20 : 1e-260;
+  if (square > low && square < std::numeric_limits<T>::max()) return std::sqrt(square);
+  double largest = 0;
+  for (idx j = 0; j < n; ++j) {
+    double const a = std::fabs(double(x[j]));
+    if (!(a <= largest)) largest = a;
+    if (std::isnan(largest)) return largest;
+  }
+  if (largest == 0 || std::isinf(largest)) return largest == 0 ? 0 : std::nan("");
+  double sum = 0;
+  for (idx j = 0; j < n; ++j) sum += double(x[j]) / largest * (double(x[j]) / largest);
+  return largest * std::sqrt(sum);
+}
+
+template <class T>
+struct NormalizeRow {
+  MatrixView<T const> x;
+  MatrixView<T> y;
+  VectorView<T> norms;
+
+  template <class Team>
+  void operator()(Team const& team, idx i) const {
+    T const* const from = x.row(i);
+    T* const to = y.row(i);
+    double const n = norm(team, from, x.cols);
+    norms[i] = T(n);
+    bool const none = n < smallest_norm<T>;
+    // A tiny row is lifted first: 1 / n alone may leave the type's range.
+    T const lift = n < 1e-10 ? T(1e10) : T(1), k = none ? T(0) : T(1 / (n * double(lift)));
+    team.each(x.cols, [=](auto at) {
+      using X = std::remove_cv_t<decltype(at.load(from))>;
+      at.store(to, none ? X(T(0)) : X(k) * (X(lift) * at.load(from)));
+    });
+  }
+};
+
+template <class T>
+struct NormalizeBackwardRow {
+  MatrixView<T const> y;
+  VectorView<T const> norms;
+  MatrixView<T const> dy;
+  MatrixView<T> dx;
+  VectorView<T const> dnorms;
+  bool accumulate;
+
+  template <class Team>
+  void operator()(Team const& team, idx i) const {
+    T const *const unit = y.row(i), *const d = dy.row(i);
+    T* const to = dx.row(i);
+    double const n = double(norms[i]);
+    bool const none = n < smallest_norm<T>, add = accumulate;
+    double const inverse = none ? 0 : 1 / n;
+    T const k = T(inverse), along = T(none ? 0 : (dnorms ? double(dnorms[i]) : 0) - dot(team, unit, d, y.cols) * inverse);
+    team.each(y.cols, [=](auto at) {
+      using X = std::remove_cv_t<decltype(at.load(d))>;
+      X const g = none ? X(T(0)) : X(k) * at.load(d) + X(along) * at.load(unit);
+      add ? at.add(to, g) : at.store(to, g);
+    });
+  }
+};
+
+}  // namespace detail
+
+// y_i = x_i / |x_i| for the rows of x, B x D; norms: B. y may be x itself. Throws ShapeError, StrideError, AliasError.
+template <class B, class X, class Y, class N>
+void normalize_rows(B const& backend, X&& x, Y&& y, N&& norms) {
+  auto const to = view(static_cast<Y&&>(y));
+  using T = typename decltype(to)::value;
+  MatrixView<T const> const from = view(static_cast<X&&>(x));
+  VectorView<T> const n = view(static_cast<N&&>(norms));
+  detail::expect_matrix("x", from);
+  detail::expect_shape("y", to, from.rows, from.cols);
+  detail::expect_size("norms", n, from.rows);
+  detail::expect_same_or_apart("x", from, "y", to, true);
+  detail::expect_apart(detail::extent("norms", n), detail::extent("x", from));
+  detail::expect_apart(detail::extent("norms", n), detail::extent("y", to));
+  backend.template rows<T>(from.rows, from.cols, Placement::no_gradient, static_cast<std::byte*>(nullptr),
+                           detail::NormalizeRow<T>{from, to, n});
+}
+
+// dL/dx from dL/dy, with y and norms as normalize_rows left them. dx may be dy itself, unless accumulated. dnorms: dL/dn_i, B
+// elements or empty.
+template <class B, class Y, class N, class D, class X, class T = typename decltype(view(std::declval<X>()))::value>
+void normalize_rows_backward(B const& backend, Y&& y, N&& norms, D&& dy, X&& dx, Write write = Write::assign,
+                             VectorView<T const> dnorms = {}) {
+  MatrixView<T> const to = view(static_cast<X&&>(dx));
+  MatrixView<T const> const unit = view(static_cast<Y&&>(y)), d = view(static_cast<D&&>(dy));
+  VectorView<T const> const n = view(static_cast<N&&>(norms));
+  detail::expect_matrix("y", unit);
+  detail::expect_size("norms", n, unit.rows);
+  detail::expect_shape("dy", d, unit.rows, unit.cols);
+  detail::expect_shape("dx", to, unit.rows, unit.cols);
+  detail::expect_size_or_none("dnorms", dnorms, unit.rows);
+  detail::expect_same_or_apart("dy", d, "dx", to, write == Write::assign);
+  for (auto const& in : {detail::extent("y", unit), detail::extent("norms", n), detail::extent("dnorms", dnorms)})
+    detail::expect_apart(detail::extent("dx", to), in);
+  backend.template rows<T>(unit.rows, unit.cols, Placement::no_gradient, static_cast<std::byte*>(nullptr),
+                           detail::NormalizeBackwardRow<T>{unit, n, d, to, dnorms, write == Write::accumulate});
+}
+
+}  // namespace losskit::inline LOSSKIT_ISA

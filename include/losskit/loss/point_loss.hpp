@@ -1,0 +1,221 @@
+// The calls for point losses: loss and gradient of every (prediction, truth), or the loss only, over vectors or matrices.
+//
+// Each call checks its arguments first and throws before it writes: ShapeError, StrideError, ParameterError (weights),
+// AliasError, WorkspaceError. Nothing is allocated; the bits do not depend on the number of threads.
+#pragma once
+#include <limits>
+#include <type_traits>
+
+#include "losskit/concepts.hpp"
+#include "losskit/loss/batch.hpp"
+
+namespace losskit::inline LOSSKIT_ISA {
+
+struct PointOptions {
+  Reduction reduction = Reduction::mean;  // mean: over elements; batch_mean: sum / rows, as for key points
+  double upstream = 1;                    // multiplies the gradient, not the loss
+  Write write = Write::assign;
+};
+
+template <class T, class Space = host>
+struct PointOutputs {
+  MatrixView<T const, Space> weights{};   // an input: >= 0, one an element, or empty
+  MatrixView<T, Space> element_losses{};  // weight L of each element, or empty
+};
+
+struct PointReport {
+  double loss = 0;
+  idx elements = 0;
+  idx truth_clamped = 0;  // truths outside [0, 1], for losses that are defined there only
+  idx non_finite = 0;     // elements whose loss is NaN or infinite
+};
+
+namespace detail {
+
+template <class L>
+concept UnitTruth = requires { requires L::truth_in_unit_interval; };
+
+template <class X>
+struct PointSums {
+  static constexpr bool paired = false;
+  X loss, clamped, non_finite;
+  LOSSKIT_HD static PointSums zero() { return {X(0), X(0), X(0)}; }
+  friend LOSSKIT_HD LOSSKIT_INLINE PointSums operator+(PointSums const& a, PointSums const& b) {
+    return {a.loss + b.loss, a.clamped + b.clamped, a.non_finite + b.non_finite};
+  }
+  template <class F>
+  LOSSKIT_HD LOSSKIT_INLINE auto map(F f) const {
+    using Y = decltype(f(loss, X(0)));
+    return PointSums<Y>{f(loss, X(0)), f(clamped, X(0)), f(non_finite, X(0))};
+  }
+};
+
+// One block of rows, or of a long row. Weighted and Losses: whether those arrays are there.
+template <bool Gradient, bool Weighted, bool Losses, class L, class T>
+struct PointBlock {
+  L loss;
+  MatrixView<T const> prediction, truth, weights;
+  MatrixView<T> gradient, losses;
+  T factor;  // upstream / divisor
+  bool accumulate;
+  idx rows_per_block, cols_per_block, blocks_per_row;
+  PointSums<Scalar<double>>* sums;
+
+  template <class Team>
+  void operator()(Team const& team, idx k) const {
+    auto total = PointSums<Scalar<double>>::zero();
+    idx const first = k / blocks_per_row * rows_per_block, from = k % blocks_per_row * cols_per_block;
+    idx const last = first + rows_per_block < prediction.rows ? first + rows_per_block : prediction.rows;
+    idx const count = from + cols_per_block < prediction.cols ? cols_per_block : prediction.cols - from;
+    for (idx i = first; i < last; ++i) {
+      T const *const p = prediction.row(i) + from, *const t = truth.row(i) + from;
+      T const* const w = Weighted ? weights.row(i) + from : nullptr;
+      T *const g = Gradient ? gradient.row(i) + from : nullptr, *const each = Losses ? losses.row(i) + from : nullptr;
+      total = total + team.total(count, [=, policy = loss, factor_ = factor, add = accumulate](auto at) {
+        auto const x = at.load(p);
+        using X = std::remove_cv_t<decltype(x)>;
+        X const y = at.load(t);
+        Jet<X> jet = policy(x, y);
+        if constexpr (Weighted) {
+          X const weight = at.load(w);
+          jet = {weight * jet.value, weight * jet.slope};
+        }
+        if constexpr (Losses) at.store(each, jet.value);
+        if constexpr (Gradient) add ? at.add(g, X(factor_) * jet.slope) : at.store(g, X(factor_) * jet.slope);
+        X clamped = 0;
+        if constexpr (UnitTruth<L>) clamped = select(y < X(0), X(1), select(y > X(1), X(1), X(0)));
+        X const odd = select(abs(jet.value) <= X(double(std::numeric_limits<T>::max())), X(0), X(1));
+        return PointSums<X>{jet.value, clamped, odd};
+      });
+    }
+    sums[k] = total;
+  }
+};
+
+template <class T, class S>
+MatrixView<T, S> as_matrix(MatrixView<T, S> m) { return m; }
+template <class T, class S>
+MatrixView<T, S> as_matrix(VectorView<T, S> v) { return {v.data, 1, v.size, v.size}; }
+
+// How the work is cut: fixed by the shape alone. About 64k elements a block.
+struct PointCut {
+  idx rows_per_block, cols_per_block, blocks_per_row, count;
+  PointCut(idx rows, idx cols) {
+    constexpr idx size = 1 << 16;
+    cols_per_block = cols > size ? size : cols > 0 ? cols : 1;
+    blocks_per_row = (cols + cols_per_block - 1) / cols_per_block;
+    rows_per_block = cols > 0 && cols < size ? size / cols : 1;
+    count = (rows + rows_per_block - 1) / rows_per_block * blocks_per_row;
+  }
+};
+
+template <bool Gradient, class B, class L, class T>
+PointReport run_points(B const& backend, L const& loss, MatrixView<T const> x, MatrixView<T const> y, MatrixView<T> g,
+                       Workspace workspace, PointOptions const& options, PointOutputs<T> const& extra) {
+  idx const rows = x.rows, elements = x.rows * x.cols;
+  double divisor = 1, weights = 0;
+  MatrixView<T const> w = extra.weights;
+  MatrixView<T> losses = extra.element_losses;
+  for (idx i = 0; i < w.rows; ++i) {
+    expect_not_negative("weights", VectorView<T const>{w.row(i), w.cols});
+    for (idx j = 0; j < w.cols; ++j) weights += double(w.row(i)[j]);
+  }
+  if (options.reduction == Reduction::mean) divisor = double(elements);
+  if (options.reduction == Reduction::batch_mean) divisor = double(rows);
+  if (options.reduction == Reduction::weighted_mean) divisor = w.data ? weights : double(elements);
+  if (divisor == 0) divisor = 1;
+  auto const flat = [](auto m) { return !m.data || m.stride == m.cols || m.rows <= 1; };
+  if (flat(x) && flat(y) && flat(g) && flat(w) && flat(losses)) {
+    auto const flatten = [](auto& m) { m = {m.data, 1, m.rows * m.cols, m.rows * m.cols}; };
+    flatten(x), flatten(y), flatten(g), flatten(w), flatten(losses);
+  }
+  PointCut const cut(x.rows, x.cols);
+  auto const sums = Arena(workspace).take<PointSums<Scalar<double>>>(static_cast<std::size_t>(cut.count));
+  auto const go = [&](auto weighted, auto with_losses) {
+    PointBlock<Gradient, decltype(weighted)::value, decltype(with_losses)::value, L, T> const block{
+        loss, x, y, w, g, losses, T(options.upstream / divisor), options.write == Write::accumulate,
+        cut.rows_per_block, cut.cols_per_block, cut.blocks_per_row, sums};
+    backend.template blocks<T>(cut.count, block);
+  };
+  auto const with_weights = [&](auto weighted) {
+    if (losses.data) go(weighted, std::true_type{}); else go(weighted, std::false_type{});
+  };
+  if (w.data) with_weights(std::true_type{}); else with_weights(std::false_type{});
+  PointReport report;
+  report.elements = elements;
+  auto total = PointSums<Scalar<double>>::zero();
+  for (idx k = 0; k < cut.count; ++k) total = total + sums[k];
+  report.loss = total.loss.v / divisor;
+  report.truth_clamped = static_cast<idx>(total.clamped.v);
+  report.non_finite = static_cast<idx>(total.non_finite.v);
+  return report;
+}
+
+template <class L>
+constexpr void expect_point_loss() {
+  static_assert(PointLoss<L>,
+                "losskit: this is not a PointLoss; it needs a name and: template <Number X> Jet<X> operator()(X prediction, X truth) const");
+}
+
+template <class B, class T>
+void expect_points(B const&, MatrixView<T const> x, MatrixView<T const> y, Workspace workspace, std::size_t needed,
+                   PointOutputs<T> const& extra) {
+  expect_matrix("prediction", x);
+  expect_shape("truth", y, x.rows, x.cols);
+  if (extra.weights.data) expect_shape("weights", extra.weights, x.rows, x.cols);
+  if (extra.element_losses.data) expect_shape("element_losses", extra.element_losses, x.rows, x.cols);
+  expect_workspace(workspace, needed);
+  for (auto const& in : {extent("prediction", x), extent("truth", y), extent("weights", extra.weights)}) {
+    expect_apart(extent("workspace", workspace), in);
+    expect_apart(extent("element_losses", extra.element_losses), in);
+  }
+  expect_apart(extent("workspace", workspace), extent("element_losses", extra.element_losses));
+}
+
+}  // namespace detail
+
+// The bytes of workspace that a point loss over rows x cols elements asks for (rows = 1 for vectors).
+inline std::size_t point_workspace_bytes(idx rows, idx cols) {
+  idx const count = detail::PointCut(rows, cols).count, flat = detail::PointCut(1, rows * cols).count;
+  return detail::alignment +
+         detail::padded(static_cast<std::size_t>(count > flat ? count : flat) * sizeof(detail::PointSums<Scalar<double>>));
+}
+
+// Loss and d loss / d prediction. prediction, truth, gradient: matrices or vectors of one shape and type, any stride.
+// `gradient` may be the prediction itself (not with Write::accumulate).
+template <class B, class L, class P, class Q, class G, class T = std::remove_const_t<typename decltype(view(std::declval<P>()))::value>>
+PointReport loss_and_gradient(B const& backend, L const& loss, P&& prediction, Q&& truth, G&& gradient, Workspace workspace,
+                              PointOptions const& options = {}, PointOutputs<T> const& extra = {}) {
+  detail::expect_point_loss<L>();
+  auto const x = detail::as_matrix(view(static_cast<P&&>(prediction)));
+  auto const y = detail::as_matrix(view(static_cast<Q&&>(truth)));
+  auto const g = detail::as_matrix(view(static_cast<G&&>(gradient)));
+  static_assert(std::is_same_v<T, typename decltype(g)::value> &&
+                    std::is_same_v<T, std::remove_const_t<typename decltype(y)::value>>,
+                "losskit: prediction, truth and gradient must hold the same type, and the gradient must not be const");
+  static_assert(std::is_same_v<typename decltype(g)::space, typename B::space>,
+                "losskit: this backend cannot reach this memory (a device view given to a host backend, or the reverse)");
+  bool const accumulate = options.write == Write::accumulate;
+  detail::expect_points<B, T>(backend, x, y, workspace, point_workspace_bytes(x.rows, x.cols), extra);
+  detail::expect_shape("gradient", g, x.rows, x.cols);
+  detail::expect_same_or_apart("prediction", x, "gradient", g, !accumulate);
+  for (auto const& other : {detail::extent("truth", y), detail::extent("weights", extra.weights),
+                            detail::extent("element_losses", extra.element_losses), detail::extent("workspace", workspace)})
+    detail::expect_apart(detail::extent("gradient", g), other);
+  return detail::run_points<true, B, L, T>(backend, loss, x, y, g, workspace, options, extra);
+}
+
+// Loss only.
+template <class B, class L, class P, class Q, class T = std::remove_const_t<typename decltype(view(std::declval<P>()))::value>>
+PointReport loss_value(B const& backend, L const& loss, P&& prediction, Q&& truth, Workspace workspace,
+                       PointOptions const& options = {}, PointOutputs<T> const& extra = {}) {
+  detail::expect_point_loss<L>();
+  auto const x = detail::as_matrix(view(static_cast<P&&>(prediction)));
+  auto const y = detail::as_matrix(view(static_cast<Q&&>(truth)));
+  static_assert(std::is_same_v<T, std::remove_const_t<typename decltype(y)::value>>,
+                "losskit: prediction and truth must hold the same type");
+  detail::expect_points<B, T>(backend, x, y, workspace, point_workspace_bytes(x.rows, x.cols), extra);
+  return detail::run_points<false, B, L, T>(backend, loss, x, y, MatrixView<T>{}, workspace, options, extra);
+}
+
+}  // namespace losskit::inline LOSSKIT_ISA

@@ -1,0 +1,69 @@
+// AdaCosScale: a scale that follows the batch. Zhang et al. 2019 (AdaCos), arXiv:1905.00292, eqs. 12, 15 to 17.
+//
+// Over the N rows of a training batch with C classes, theta_i the target's angle of row i:
+//
+//   s_0     = sqrt(2) ln(C - 1)                                                      the fixed scale
+//   B_avg   = 1/N sum over i of sum over j != y_i of exp(s_(t-1) c_ij)               non-targets only
+//   s_t     = ln B_avg / cos(min(pi/4, theta_med))                                   the dynamic scale
+//   theta_med = median of the N theta_i; for even N the lower of the two middle ones
+//
+// No margin, and no gradient through s. C >= 3: with two classes ln(C - 1) = 0 and nothing would learn; give a FixedScale
+// from suggest_scale instead.
+//
+// ln B_avg comes from a log-sum-exp and does not overflow. Where ln B_avg <= 0 (few, opposed classes) the formula would give
+// s <= 0: the state is kept and `kept` counts it. The recursion grows without end while one non-target cosine stays above
+// cos(min(pi/4, theta_med)); a ceiling stops it, a floor keeps s useful for small C. Both are ours, off by default.
+//
+// The state is the caller's: save it, broadcast it. Evaluation cannot move it: only advance (loss/advance.hpp) makes the next.
+#pragma once
+#include <cmath>
+#include <limits>
+
+#include "losskit/concepts.hpp"
+#include "losskit/core/expects.hpp"
+
+namespace losskit::inline LOSSKIT_ISA {
+
+struct AdaCosState {
+  double scale;
+  idx steps = 0;  // batches seen
+  idx kept = 0;   // of these, how many left the scale as it was
+};
+
+class AdaCosScale {
+ public:
+  static constexpr char const* name = "AdaCosScale";
+  using State = AdaCosState;
+
+  // C >= 3 classes; 0 <= floor <= ceiling. Throws ParameterError otherwise.
+  explicit AdaCosScale(idx classes = 1000, double floor = 0, double ceiling = std::numeric_limits<double>::infinity())
+      : classes_(classes), floor_(floor), ceiling_(ceiling) {
+    if (classes < 3)
+      fail<ParameterError>("AdaCosScale: %lld classes, at least 3 needed; use FixedScale with suggest_scale", static_cast<long long>(classes));
+    if (!(floor >= 0 && floor <= ceiling)) fail<ParameterError>("AdaCosScale: [%g, %g] is not a range with 0 <= floor <= ceiling", floor, ceiling);
+  }
+
+  // The fixed scale, and the state that training starts from.
+  double fixed() const { return within(std::sqrt(2.0) * std::log(double(classes_ - 1))); }
+  State start() const { return {fixed()}; }
+  double scale(State const& state) const { return state.scale; }
+
+  // Pure. Rows = 0 or a statistic that is not finite also keeps the scale.
+  State next(State state, ScaleStatistics const& batch) const {
+    ++state.steps;
+    double const middle = std::fmax(std::sqrt(0.5), batch.median_target_cosine);  // cos falls: min of angles, max of cosines
+    if (batch.rows > 0 && batch.log_mean_rest > 0 && std::isfinite(batch.log_mean_rest) && std::isfinite(batch.median_target_cosine))
+      state.scale = within(batch.log_mean_rest / std::fmin(middle, 1.0));
+    else
+      ++state.kept;
+    return state;
+  }
+
+ private:
+  double within(double s) const { return std::fmin(std::fmax(s, floor_), ceiling_); }
+
+  idx classes_;
+  double floor_, ceiling_;
+};
+
+}  // namespace losskit::inline LOSSKIT_ISA
