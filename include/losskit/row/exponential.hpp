@@ -11,6 +11,7 @@
 #include <cmath>
 #include <limits>
 
+#include "losskit/core/math.hpp"
 #include "losskit/core/number.hpp"
 
 namespace losskit::inline LOSSKIT_ISA {
@@ -19,8 +20,8 @@ inline constexpr double ln2 = 0.69314718055994530942;
 
 // 2^(k x - h) on one number. k x is taken in double: an exponent of 90 in float would cost 5 digits of its last bits.
 template <class T, class S>
-LOSSKIT_HD Scalar<T, S> exp2_of(T k, Scalar<T, S> x, int h) {
-  return T(::exp2(double(k) * double(x.v) - h));
+LOSSKIT_HD Scalar<T, S> exp2_of(Scalar<T, S> k, Scalar<T, S> x, Scalar<T, S> h) {
+  return T(::exp2(double(k.v) * double(x.v) - double(h.v)));
 }
 
 // e = 2^(k r - h). scale() is the s that k really stands for: target and rest of a row both use it.
@@ -31,7 +32,7 @@ struct Bounded {
   int h;
 
   template <class X>
-  LOSSKIT_HD LOSSKIT_INLINE X operator()(X r) const { return exp2_of(k, r, h); }
+  LOSSKIT_HD LOSSKIT_INLINE X operator()(X r) const { return exp2_of(X(k), r, X(h)); }
   LOSSKIT_HD double scale() const { return double(k) * ln2; }
   LOSSKIT_HD double shift() const { return h * ln2; }
 

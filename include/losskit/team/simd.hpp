@@ -135,7 +135,10 @@ class SimdTeam {
     auto const part = [&](idx j, idx count) {
       Some const at{j, count};
       P const raw = at.load(c);
-      auto const counted = P::first_lanes(count) & !(P::iota() == P(T(hole - j)));
+      // The hole, if it is here, splits the lanes in two: those before it and those after.
+      auto const counted = hole >= j && hole < j + count
+                               ? P::first_lanes(hole - j) | (P::first_lanes(count) & !P::first_lanes(hole - j + 1))
+                               : P::first_lanes(count);
       sum = sum + f(at, raw, tame(at, raw)).map([&](P const& x, P const& none) { return select(counted, x, none); });
     };
     run(begin, split);

@@ -1,0 +1,303 @@
+// Packet<T>: as many floats or doubles as one register holds, as a Number. A thin coat over Eigen's packets.
+//
+// Arithmetic is Eigen's; comparisons, choices and whatever looks at single bits go through the compiler's vector types,
+// so that double needs no integer packet. With AVX-512 a mask is a mask register and the exponent instructions are used.
+// exp, log and their kin are in core/math.hpp. A Packet is not an Eigen type: no expression, no alignment demands.
+#pragma once
+#include <Eigen/Core>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <type_traits>
+
+#include "losskit/core/config.hpp"
+#include "losskit/core/math.hpp"
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+namespace losskit::inline LOSSKIT_ISA {
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wignored-attributes"  // __m512 as a template argument loses an attribute nobody needs
+#endif
+
+template <class T>
+class Packet {
+  static_assert(std::is_same_v<T, float> || std::is_same_v<T, double>, "losskit: a Packet holds float or double");
+  using Raw = typename Eigen::internal::packet_traits<T>::type;
+  using Word = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+  typedef Word Words __attribute__((vector_size(sizeof(Raw))));
+  static constexpr bool single = sizeof(T) == 4;
+  static constexpr int mantissa = std::numeric_limits<T>::digits - 1;
+  static constexpr Word bias = std::numeric_limits<T>::max_exponent - 1;
+  static constexpr Word sign_bit = Word(1) << (8 * sizeof(T) - 1);
+
+ public:
+  using scalar = T;
+  static constexpr idx width = sizeof(Raw) / sizeof(T);
+  static_assert(width > 1, "losskit: Eigen knows no SIMD packets for this machine (EIGEN_DONT_VECTORIZE?)");
+
+  // --- one answer per lane ---------------------------------------------------------------------------------------
+  class Mask {
+   public:
+#if defined(__AVX512F__)
+    using Bits = std::conditional_t<single, __mmask16, __mmask8>;
+    LOSSKIT_INLINE explicit Mask(Bits bits) : bits_(bits) {}
+    friend LOSSKIT_INLINE Mask operator&(Mask a, Mask b) { return Mask(Bits(a.bits_ & b.bits_)); }
+    friend LOSSKIT_INLINE Mask operator|(Mask a, Mask b) { return Mask(Bits(a.bits_ | b.bits_)); }
+    LOSSKIT_INLINE Mask operator!() const { return Mask(Bits(~bits_)); }
+    LOSSKIT_INLINE bool any() const { return bits_ != 0; }
+    LOSSKIT_INLINE bool all() const { return bits_ == Bits(-1); }
+    // The number of true lanes.
+    LOSSKIT_INLINE int count() const { return std::popcount(bits_); }
+    LOSSKIT_INLINE Bits bits() const { return bits_; }
+#else
+    using Bits = Words;
+    LOSSKIT_INLINE explicit Mask(Bits bits) : bits_(bits) {}
+    friend LOSSKIT_INLINE Mask operator&(Mask a, Mask b) { return Mask(a.bits_ & b.bits_); }
+    friend LOSSKIT_INLINE Mask operator|(Mask a, Mask b) { return Mask(a.bits_ | b.bits_); }
+    LOSSKIT_INLINE Mask operator!() const { return Mask(~bits_); }
+    LOSSKIT_INLINE bool any() const { return moved() != 0; }
+    LOSSKIT_INLINE bool all() const { return count() == width; }
+    // The number of true lanes.
+    LOSSKIT_INLINE int count() const { return std::popcount(moved()); }
+    LOSSKIT_INLINE Bits bits() const { return bits_; }
+
+   private:
+    LOSSKIT_INLINE unsigned moved() const {  // one bit a lane
+#if defined(__AVX__)
+      if constexpr (single) return unsigned(_mm256_movemask_ps((__m256)bits_));
+      else return unsigned(_mm256_movemask_pd((__m256d)bits_));
+#elif defined(__SSE2__)
+      if constexpr (single) return unsigned(_mm_movemask_ps((__m128)bits_));
+      else return unsigned(_mm_movemask_pd((__m128d)bits_));
+#else
+      unsigned lanes = 0;
+      for (int i = 0; i < width; ++i) lanes |= unsigned(bits_[i] & 1) << i;
+      return lanes;
+#endif
+    }
+#endif
+
+   private:
+    Bits bits_;
+  };
+
+  // --- in and out --------------------------------------------------------------------------------------------------
+  Packet() = default;
+  LOSSKIT_INLINE Packet(T x) : raw_(Eigen::internal::pset1<Raw>(x)) {}
+  LOSSKIT_INLINE Packet(int x) : Packet(static_cast<T>(x)) {}
+  LOSSKIT_INLINE Packet(double x) requires(sizeof(T) == 4) : Packet(static_cast<T>(x)) {}
+
+  static LOSSKIT_INLINE Packet load(T const* p) { return Packet(Eigen::internal::ploadu<Raw>(p), raw_tag{}); }
+  LOSSKIT_INLINE void store(T* p) const { Eigen::internal::pstoreu(p, raw_); }
+
+  // Past the caches, to an address that is a multiple of the packet's size; finish with stream_fence().
+  LOSSKIT_INLINE void stream(T* p) const {
+#if defined(__AVX512F__)
+    if constexpr (single) _mm512_stream_ps(p, raw_); else _mm512_stream_pd(p, raw_);
+#elif defined(__AVX__)
+    if constexpr (single) _mm256_stream_ps(p, raw_); else _mm256_stream_pd(p, raw_);
+#elif defined(__SSE2__)
+    if constexpr (single) _mm_stream_ps(p, raw_); else _mm_stream_pd(p, raw_);
+#else
+    store(p);
+#endif
+  }
+
+  // The first m lanes, 0 <= m <= width: memory beyond p + m is neither read nor written; the other lanes are 0.
+  static LOSSKIT_INLINE Packet load_some(T const* p, idx m) {
+#if defined(__AVX512F__)
+    if constexpr (single) return Packet(_mm512_maskz_loadu_ps(first_lanes(m).bits(), p), raw_tag{});
+    else return Packet(_mm512_maskz_loadu_pd(first_lanes(m).bits(), p), raw_tag{});
+#else
+    T lanes[width] = {};
+    for (idx i = 0; i < m; ++i) lanes[i] = p[i];
+    return load(lanes);
+#endif
+  }
+  LOSSKIT_INLINE void store_some(T* p, idx m) const {
+#if defined(__AVX512F__)
+    if constexpr (single) _mm512_mask_storeu_ps(p, first_lanes(m).bits(), raw_);
+    else _mm512_mask_storeu_pd(p, first_lanes(m).bits(), raw_);
+#else
+    T lanes[width];
+    store(lanes);
+    for (idx i = 0; i < m; ++i) p[i] = lanes[i];
+#endif
+  }
+
+  // 0, 1, 2 ... and the mask of lanes below m.
+  static LOSSKIT_INLINE Packet iota() { return Packet(Eigen::internal::plset<Raw>(T(0)), raw_tag{}); }
+  static LOSSKIT_INLINE Mask first_lanes(idx m) {
+#if defined(__AVX512F__)
+    return Mask(typename Mask::Bits((1u << m) - 1u));
+#else
+    return iota() < Packet(static_cast<T>(m));
+#endif
+  }
+
+  // The sum of all lanes, always in the same order.
+  LOSSKIT_INLINE T sum() const { return Eigen::internal::predux(raw_); }
+
+  // --- arithmetic ----------------------------------------------------------------------------------------------------
+  friend LOSSKIT_INLINE Packet operator+(Packet a, Packet b) { return {Eigen::internal::padd(a.raw_, b.raw_), raw_tag{}}; }
+  friend LOSSKIT_INLINE Packet operator-(Packet a, Packet b) { return {Eigen::internal::psub(a.raw_, b.raw_), raw_tag{}}; }
+  friend LOSSKIT_INLINE Packet operator*(Packet a, Packet b) { return {Eigen::internal::pmul(a.raw_, b.raw_), raw_tag{}}; }
+  friend LOSSKIT_INLINE Packet operator/(Packet a, Packet b) { return {Eigen::internal::pdiv(a.raw_, b.raw_), raw_tag{}}; }
+  friend LOSSKIT_INLINE Packet operator-(Packet a) { return of_bits(a.bits() ^ sign_bit); }
+
+  friend LOSSKIT_INLINE Mask operator<(Packet a, Packet b) { return compared<Less>(a, b); }
+  friend LOSSKIT_INLINE Mask operator>(Packet a, Packet b) { return compared<Less>(b, a); }
+  friend LOSSKIT_INLINE Mask operator<=(Packet a, Packet b) { return compared<NotAbove>(a, b); }
+  friend LOSSKIT_INLINE Mask operator>=(Packet a, Packet b) { return compared<NotAbove>(b, a); }
+  friend LOSSKIT_INLINE Packet select(Mask chosen, Packet a, Packet b) {
+#if defined(__AVX512F__)
+    if constexpr (single) return {_mm512_mask_blend_ps(chosen.bits(), b.raw_, a.raw_), raw_tag{}};
+    else return {_mm512_mask_blend_pd(chosen.bits(), b.raw_, a.raw_), raw_tag{}};
+#elif defined(__AVX__)
+    if constexpr (single) return {_mm256_blendv_ps(b.raw_, a.raw_, (__m256)chosen.bits()), raw_tag{}};
+    else return {_mm256_blendv_pd(b.raw_, a.raw_, (__m256d)chosen.bits()), raw_tag{}};
+#else
+    return of_bits((chosen.bits() & a.bits()) | (~chosen.bits() & b.bits()));
+#endif
+  }
+
+  // a * b + c, rounded once where the machine can.
+  friend LOSSKIT_INLINE Packet fma(Packet a, Packet b, Packet c) {
+    return {Eigen::internal::pmadd(a.raw_, b.raw_, c.raw_), raw_tag{}};
+  }
+  // A NaN in the first argument comes out, one in the second does not: x86's instructions with their operands turned.
+  friend LOSSKIT_INLINE Packet max(Packet a, Packet b) {
+#if defined(__SSE2__)
+    return {Eigen::internal::pmax(a.raw_, b.raw_), raw_tag{}};
+#else
+    return select(a < b, b, a);
+#endif
+  }
+  friend LOSSKIT_INLINE Packet min(Packet a, Packet b) {
+#if defined(__SSE2__)
+    return {Eigen::internal::pmin(a.raw_, b.raw_), raw_tag{}};
+#else
+    return select(b < a, b, a);
+#endif
+  }
+  friend LOSSKIT_INLINE Packet abs(Packet a) { return of_bits(a.bits() & ~sign_bit); }
+  friend LOSSKIT_INLINE Packet copysign(Packet a, Packet b) {
+    return of_bits((a.bits() & ~sign_bit) | (b.bits() & sign_bit));
+  }
+  friend LOSSKIT_INLINE Packet sqrt(Packet a) {
+#if defined(__AVX512F__)  // Eigen's is an estimate here
+    if constexpr (single) return {_mm512_sqrt_ps(a.raw_), raw_tag{}}; else return {_mm512_sqrt_pd(a.raw_), raw_tag{}};
+#else
+    return {Eigen::internal::psqrt(a.raw_), raw_tag{}};
+#endif
+  }
+
+  // --- what core/math.hpp asks for ---------------------------------------------------------------------------------
+  // Adding `shifter` rounds to a whole number n and leaves n + bias in the lowest bits; power2 makes 2^n of them,
+  // for n in [1 - bias, bias].
+  static constexpr T shifter = T(1.5) / std::numeric_limits<T>::epsilon() + T(bias);
+  friend LOSSKIT_INLINE Packet power2(Packet shifted) { return of_bits(shifted.bits() << mantissa); }
+
+  // p 2^n for a whole number n, however far p or 2^n alone would leave the range; |n| <= 2 bias - 2.
+  friend LOSSKIT_INLINE Packet scale2(Packet p, Packet n) {
+#if defined(__AVX512F__)
+    if constexpr (single) return {_mm512_scalef_ps(p.raw_, n.raw_), raw_tag{}};
+    else return {_mm512_scalef_pd(p.raw_, n.raw_), raw_tag{}};
+#else
+    Packet const half = (n * T(0.5) + shifter) - shifter;
+    return p * power2(half + shifter) * power2((n - half) + shifter);
+#endif
+  }
+
+  // x = m 2^e with m in [3/4, 3/2). 0: m = 1, e = -inf; inf: m = 1, e = inf; negative or NaN: m = NaN.
+  struct Split { Packet m, e; };
+  friend LOSSKIT_INLINE Split split2(Packet x) {
+#if defined(__AVX512F__)
+    if constexpr (single) {
+      auto const m = _mm512_getmant_ps(x.raw_, _MM_MANT_NORM_p75_1p5, _MM_MANT_SIGN_nan);
+      return {{m, raw_tag{}}, {_mm512_sub_ps(_mm512_getexp_ps(x.raw_), _mm512_getexp_ps(m)), raw_tag{}}};
+    } else {
+      auto const m = _mm512_getmant_pd(x.raw_, _MM_MANT_NORM_p75_1p5, _MM_MANT_SIGN_nan);
+      return {{m, raw_tag{}}, {_mm512_sub_pd(_mm512_getexp_pd(x.raw_), _mm512_getexp_pd(m)), raw_tag{}}};
+    }
+#else
+    using limits = std::numeric_limits<T>;
+    constexpr T lift = single ? T(1 << 24) : T(std::int64_t{1} << 54);  // raises denormal numbers
+    constexpr Word three_quarters = (bias << mantissa) - (Word(1) << (mantissa - 1));
+    constexpr T carrier = T(1) / limits::epsilon();                     // its lowest bit counts ones
+    Mask const tiny = x < Packet(limits::min());
+    Words const u = select(tiny, x * lift, x).bits();
+    Words const k = (u - (three_quarters - (bias << mantissa))) >> mantissa;  // e + bias
+    Packet const m = of_bits(u - (k << mantissa) + (bias << mantissa));
+    Packet const e = of_bits(k | std::bit_cast<Word>(carrier)) - select(tiny, carrier + T(bias) + (single ? 24 : 54), carrier + T(bias));
+    return {select(x >= 0, m, limits::quiet_NaN()),
+            select(x > 0, select(x <= limits::max(), e, limits::infinity()), -limits::infinity())};
+#endif
+  }
+  // 2^-e for a positive normal x and the m that split2 gave for it: their mantissas are the same.
+  friend LOSSKIT_INLINE Packet unscale(Packet x, Packet m) {
+    return of_bits((m.bits() - x.bits()) + (bias << mantissa));
+  }
+
+  // a b - c with the product not rounded, for c near a b: what a product lost, or its distance from a whole number.
+  friend LOSSKIT_INLINE Packet product_minus(Packet a, Packet b, Packet c) {
+#if defined(EIGEN_VECTORIZE_FMA) || defined(__ARM_FEATURE_FMA)
+    return fma(a, b, -c);
+#else  // in halves, whose products are exact (the last one nearly so in double)
+    constexpr Word low = (Word(1) << (single ? 12 : 27)) - 1;
+    Packet const ah = of_bits(a.bits() & ~low), bh = of_bits(b.bits() & ~low), al = a - ah, bl = b - bh;
+    return ((ah * bh - c) + ah * bl + al * bh) + al * bl;
+#endif
+  }
+  // The same number, hidden from compilers that contract a product and a later sum into one operation.
+  friend LOSSKIT_INLINE Packet rounded(Packet a) {
+#if defined(__AVX512F__)
+    __asm__("" : "+v"(a.raw_));
+#elif defined(__SSE2__)
+    __asm__("" : "+x"(a.raw_));
+#elif defined(__ARM_NEON)
+    __asm__("" : "+w"(a.raw_));
+#endif
+    return a;
+  }
+
+ private:
+  struct raw_tag {};
+  LOSSKIT_INLINE Packet(Raw raw, raw_tag) : raw_(raw) {}
+  LOSSKIT_INLINE Words bits() const { return (Words)raw_; }
+  static LOSSKIT_INLINE Packet of_bits(Words w) { return {(Raw)w, raw_tag{}}; }
+
+  enum Comparison { Less, NotAbove };
+  template <Comparison how>
+  static LOSSKIT_INLINE Mask compared(Packet a, Packet b) {
+#if defined(__AVX512F__)
+    constexpr int op = how == Less ? _CMP_LT_OQ : _CMP_LE_OQ;
+    if constexpr (single) return Mask(_mm512_cmp_ps_mask(a.raw_, b.raw_, op));
+    else return Mask(_mm512_cmp_pd_mask(a.raw_, b.raw_, op));
+#else
+    if constexpr (how == Less) return Mask((Words)(a.raw_ < b.raw_)); else return Mask((Words)(a.raw_ <= b.raw_));
+#endif
+  }
+
+  Raw raw_;
+};
+
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
+
+// Makes streamed stores visible to other threads before anything that follows.
+LOSSKIT_INLINE void stream_fence() {
+#if defined(__SSE2__)
+  _mm_sfence();
+#endif
+}
+
+}  // namespace losskit::inline LOSSKIT_ISA

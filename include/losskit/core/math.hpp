@@ -1,0 +1,171 @@
+// exp, log and their kin on SIMD packets, for float and double: Horner and fused multiply-add on what the packet supplies.
+//
+// The packet brings a few helpers that look at bits (backend/eigen_packet.hpp says what each promises): shifter and power2,
+// scale2, split2 and unscale, product_minus, rounded. The rest is here, for any packet and any instruction set.
+// Errors are the largest seen against long double, in ulp of the result; tests/math_test.cpp keeps them. NaN stays NaN.
+#pragma once
+#include <limits>
+
+#include "losskit/core/config.hpp"
+
+namespace losskit::inline LOSSKIT_ISA {
+
+template <class P>
+concept Simd = requires(P p) {
+  typename P::scalar;
+  P::width;
+  P::shifter;
+  power2(p), scale2(p, p), split2(p), unscale(p, p), product_minus(p, p, p), rounded(p);
+};
+
+namespace detail {
+
+// c0 + x (c1 + x (c2 + ...)), the constants rounded once to the packet's type.
+template <Simd P>
+LOSSKIT_INLINE P horner(P, double c) { return P(c); }
+template <Simd P, class... C>
+LOSSKIT_INLINE P horner(P x, double c, C... rest) { return fma(x, horner(x, rest...), P(c)); }
+
+template <Simd P>
+inline constexpr bool is_float = sizeof(typename P::scalar) == 4;
+
+// 2^f - 1 for |f| <= 1/2, from a minimax polynomial of 2^f with the constant 1: degree 6 (float) or 11 (double).
+template <Simd P>
+LOSSKIT_INLINE P exp2m1_reduced(P f) {
+  if constexpr (is_float<P>)
+    return f * horner(f, 0.693147182, 0.240225941, 0.0555036627, 0.00962541439, 0.00133878423, 0.000133401321);
+  else
+    return f * horner(f, 0.69314718055994529, 0.24022650695910172, 0.055504108664824567, 0.0096181291075771273,
+                      0.0013333558145572982, 0.00015403530478707718, 1.5252734727358761e-5, 1.3215424596678297e-6,
+                      1.0177663358546514e-7, 7.075589796664787e-9, 4.517709332904067e-10);
+}
+
+// e^x - 1 = 2^n (1 + g) - 1 in parts: n whole, g = e^r - 1 with r = x - n ln 2, |r| <= ln(2) / 2. ln 2 in two parts.
+template <class P>
+struct ExpParts { P n, g; };
+template <Simd P>
+LOSSKIT_INLINE ExpParts<P> exp_parts(P x) {
+  P const n = fma(x, P(1.4426950408889634), P(P::shifter)) - P(P::shifter);
+  if constexpr (is_float<P>) {
+    P const r = fma(n, P(-1.42860677e-06), fma(n, P(-0.693145751953125), x));
+    return {n, fma(r * r, horner(r, 0.49999997, 0.16666542, 0.0416678078, 0.00836684089, 0.00138318655), r)};
+  } else {
+    P const r = fma(n, P(-1.9082149292705877e-10), fma(n, P(-0.69314718036912382), x));
+    return {n, fma(r * r,
+                   horner(r, 0.5, 0.16666666666666677, 0.041666666666666713, 0.0083333333333213341, 0.001388888888884743,
+                          0.00019841269887083772, 2.4801587426183354e-5, 2.7557243018391544e-6, 2.7557165680047033e-7,
+                          2.5109536312270871e-8, 2.095406790149397e-9),
+                   r)};
+  }
+}
+
+// log of w + c, for a correction c far below w: f = m - 1 + c 2^-e.
+//   float:  f - f^2 / 2 + f^3 q(f), q of degree 7
+//   double: with s = f / (2 + f): f - (f^2 / 2 - s (f^2 / 2 + R(s^2))), R of degree 8 in s^2
+// and e ln 2 is added in two parts of one sign, so that e = +-inf passes through.
+template <Simd P>
+LOSSKIT_INLINE P log_of(P f, P e) {
+  if constexpr (is_float<P>) {
+    P const q = horner(f, 0.333334506, -0.250000954, 0.199908629, -0.16647312, 0.144783705, -0.13161172, 0.104631089,
+                       -0.0450759903);
+    return fma(e, P(0.693145751953125), fma(e, P(1.42860677e-06), fma(f * f, fma(f, q, P(-0.5)), f)));
+  } else {
+    P const s = f / (f + 2), u = s * s, h = f * f * 0.5;
+    P const r = u * horner(u, 0.66666666666666596, 0.40000000000056929, 0.28571428555772149, 0.22222224302465143,
+                           0.18181665531412322, 0.15391122835875337, 0.13173420745742237, 0.13844221774471474);
+    return fma(e, P(0.69314718036912382), f - (h - fma(s, h + r, e * 1.9082149292705877e-10)));
+  }
+}
+
+// A constant in two parts.
+template <class T>
+struct Parts { T high, low; };
+template <class T>
+inline constexpr Parts<T> third = sizeof(T) == 4 ? Parts<T>{T(0.333333343), T(-9.93410776e-09)}
+                                                 : Parts<T>{T(0.33333333333333331), T(1.8503717077085941e-17)};
+template <class T>
+inline constexpr Parts<T> two_over_ln2 = sizeof(T) == 4 ? Parts<T>{T(2.88539004), T(3.85192598e-8)} : Parts<T>{T(2.8853900817779268), T(4.0710547481862064e-17)};
+
+}  // namespace detail
+
+// 2^(k c - h), h a whole number, for |k c - h| <= 126 (float) or 1022 (double): the product is not rounded before it is
+// raised, and h costs nothing: it hides in the number whose addition rounds k c to a whole one.
+// Polynomial of degree 6 / 11; largest error 1.0 / 1.0 ulp.
+template <Simd P>
+LOSSKIT_INLINE P exp2_of(P k, P c, P h) {
+  P const shift = P::shifter - h, t = fma(c, k, shift);
+  P const g = detail::exp2m1_reduced(product_minus(c, k, t - shift)), s = power2(t);
+  return fma(g, s, s);
+}
+
+// e^x for every x: above 88.72 (709.78) infinity, below -103.97 (-745.13) zero, denormal numbers in between.
+// Polynomial of degree 6 / 12; largest error 1.0 / 1.0 ulp.
+template <Simd P>
+LOSSKIT_INLINE P exp(P x) {
+  auto const [n, g] = detail::exp_parts(detail::is_float<P> ? min(max(x, P(-104)), P(89)) : min(max(x, P(-746)), P(710)));
+  return scale2(g + 1, n);
+}
+
+// e^x - 1 for every x, small ones included; -1 far below.
+// Polynomial of degree 6 / 12; largest error 1.0 / 1.0 ulp.
+template <Simd P>
+LOSSKIT_INLINE P expm1(P x) {
+  auto const [n, g] = detail::exp_parts(detail::is_float<P> ? min(max(x, P(-40)), P(89)) : min(max(x, P(-60)), P(710)));
+  P const half = power2(n + (P::shifter - 1));  // 2^(n - 1): 2^n itself may be infinite
+  return select(abs(x) < std::numeric_limits<typename P::scalar>::epsilon() / 4, x, 2 * fma(half, g, half - 0.5));
+}
+
+// The natural logarithm: of 0 -infinity, of infinity itself, of a negative number NaN; denormal numbers included.
+// Largest error 1.0 / 1.0 ulp.
+template <Simd P>
+LOSSKIT_INLINE P log(P x) {
+  auto const [m, e] = split2(x);
+  return detail::log_of(m - 1, e);
+}
+
+// log(1 + u) for u >= -1, small u included: what the addition loses is put back into the mantissa.
+// Largest error 1.0 / 1.0 ulp.
+template <Simd P>
+LOSSKIT_INLINE P log1p(P u) {
+  P const w = rounded(u + 1);
+  auto const [m, e] = split2(w);
+  P const lost = select(u <= std::numeric_limits<typename P::scalar>::max(), u - (w - 1), P(0));
+  return detail::log_of(fma(lost, unscale(w, m), m - 1), e);
+}
+
+// x^y for x >= 0. 2^(y log2 x) with log2 x in two parts: 2 / ln(2) atanh(s), s = (m - 1) / (m + 1), of which s, s^3 / 3 and
+// all products that carry them are kept to twice the precision. x^0 = 1 for every x; negative x gives NaN.
+// Largest error 1.0 / 1.0 ulp.
+template <Simd P>
+LOSSKIT_INLINE P pow(P x, P y) {
+  using T = typename P::scalar;
+  constexpr bool single = detail::is_float<P>;
+  auto const [m, e] = split2(x);
+  // s + sl = (m - 1) / (m + 1), m + 1 = d + dl
+  P const f = m - 1, d = rounded(m + 1), dl = f - (d - 2), inverse = 1 / d;
+  P const s = rounded(f * inverse), sl = -inverse * fma(s, dl, product_minus(s, d, f));
+  // u + ul = s^2,  v + vl = 1/3 + s^2 (1/5 + ...)
+  P const u = rounded(s * s), ul = fma(s + s, sl, product_minus(s, s, u));
+  P q;
+  if constexpr (single)
+    q = u * detail::horner(u, 0.20000197, 0.142626718, 0.119391613);
+  else
+    q = u * detail::horner(u, 0.20000000000010223, 0.14285714281290626, 0.11111111838123931, 0.090908485610416756,
+                           0.07695115859040505, 0.065933040353054959, 0.068822405817474341);
+  q = rounded(q);
+  P const v = q + detail::third<T>.high, vl = (detail::third<T>.high - v) + q + detail::third<T>.low;
+  // w + wl = s^2 (v + vl),  a + al = atanh(s) = s + s w
+  P const w = rounded(u * v), wl = fma(u, vl, fma(ul, v, product_minus(u, v, w)));
+  P const z = rounded(s * w), zl = fma(s, wl, fma(sl, w, product_minus(s, w, z)));
+  P const a = s + z, al = (s - a) + z + (zl + sl);
+  // b + bl = log2(m) = 2 / ln(2) (a + al),  g + gl = e + b + bl
+  P const k = detail::two_over_ln2<T>.high, b = rounded(a * k), bl = fma(al, k, fma(a, P(detail::two_over_ln2<T>.low), product_minus(a, k, b)));
+  P const g = e + b, gl = (e - g) + b + bl;
+  // y (g + gl) = n + r
+  P const yg = rounded(y * g), n = (yg + P::shifter) - P::shifter, r = fma(y, gl, product_minus(y, g, n));
+  P const far = select(yg > 0, P(std::numeric_limits<T>::infinity()), P(0));
+  P const power = select(abs(yg) >= (single ? 160 : 1100), far, scale2(detail::exp2m1_reduced(r) + 1, n));
+  return select(abs(y) <= 0, P(1), power);
+}
+
+}  // namespace losskit::inline LOSSKIT_ISA

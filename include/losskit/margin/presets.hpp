@@ -1,0 +1,63 @@
+// Margins as published peers compute them, by peer and era, to compare with or to go on from their checkpoints. Each returns a
+// margin; the peer's own default scale is named beside it. Where a peer's backward is not the derivative of its forward, the
+// preset has the forward's value, and says so.
+#pragma once
+#include "losskit/margin/arc.hpp"
+#include "losskit/margin/combined.hpp"
+#include "losskit/margin/cos.hpp"
+#include "losskit/margin/sphere.hpp"
+
+namespace losskit::inline LOSSKIT_ISA {
+namespace presets {
+
+inline constexpr double degree = 3.14159265358979323846 / 180;
+
+// pytorch-metric-learning, ArcFaceLoss: the margin is in degrees, 28.6 (0.499164 rad). Scale 64.
+inline ArcMargin<LegacyLinear> pytorch_metric_learning_arcface(double degrees = 28.6) { return ArcMargin<LegacyLinear>(degrees * degree); }
+// pytorch-metric-learning, CosFaceLoss. Scale 64.
+inline CosMargin<> pytorch_metric_learning_cosface(double m = 0.35) { return CosMargin<>(m); }
+
+// insightface's PyTorch ArcFace has had three backwards. Scale 64.
+// From 2021-03: acos and cos under autograd, nothing past pi.
+inline ArcMargin<None> insightface_2021(double m = 0.5) { return ArcMargin<None>(m); }
+// From 2022-01: the angle-sum formula with a linear fallback.
+inline ArcMargin<LegacyLinear> insightface_2022_01(double m = 0.5) { return ArcMargin<LegacyLinear>(m); }
+// From 2022-12 until now: the margin under no_grad, so every slope is 1; nothing past pi.
+inline ArcMargin<None, Detached> insightface_2022_12(double m = 0.5) { return ArcMargin<None, Detached>(m); }
+// insightface, CosFace. Scale 64.
+inline CosMargin<> insightface_cosface(double m = 0.4) { return CosMargin<>(m); }
+// insightface's MXNet "combined". Scale 64.
+inline CombinedMargin<None> insightface_mxnet_combined(double m1 = 1, double m2 = 0.3, double m3 = 0.2) { return CombinedMargin<None>(m1, m2, m3); }
+
+// PaddlePaddle, margin_cross_entropy: exact, nothing past pi. Scale 64.
+inline CombinedMargin<None> paddle(double m1 = 1, double m2 = 0.5, double m3 = 0) { return CombinedMargin<None>(m1, m2, m3); }
+// PaddlePaddle's PLSC, SphereFace.
+inline CombinedMargin<None> paddle_sphereface(double m1 = 1.35) { return CombinedMargin<None>(m1, 0, 0); }
+// OneFlow, combined_margin_loss: exact, nothing past pi.
+inline CombinedMargin<None> oneflow(double m1 = 1, double m2 = 0, double m3 = 0) { return CombinedMargin<None>(m1, m2, m3); }
+
+// wespeaker and 3D-Speaker, ArcMarginProduct. Scale 32.
+inline ArcMargin<ContinuousLinear> wespeaker(double m = 0.2) { return ArcMargin<ContinuousLinear>(m); }
+// wespeaker, AddMarginProduct. Scale 32.
+inline CosMargin<> wespeaker_cosface(double m = 0.2) { return CosMargin<>(m); }
+
+// Keras_insightface, ArcfaceLoss: the reflection past pi, -2 (1 + m3) - psi, is Monotone's first branch. Scale 64.
+inline CombinedMargin<Monotone> keras_insightface(double m1 = 1, double m2 = 0.5, double m3 = 0) { return CombinedMargin<Monotone>(m1, m2, m3); }
+
+// opensphere: every slope is 1 ("characteristic gradient detachment"). Its ArcFace clips the angle at 3.14159, its SphereFace
+// is psi with m = 1.7. (It also clips every cosine at 1 - 1e-5, which no value here repeats.) Scales 64 and 30.
+inline ArcMargin<Clamp, Detached> opensphere_arcface(double m = 0.5) { return ArcMargin<Clamp, Detached>(m, Clamp(2.65e-6)); }
+inline SphereMargin<Monotone, Detached> opensphere_sphereface(double m = 1.7) { return SphereMargin<Monotone, Detached>(m); }
+
+// FaceX-Zoo, ArcFace: past the break the plain cosine. Scale 32.
+inline ArcMargin<FallToCosine> facex_zoo_arcface(double m = 0.35) { return ArcMargin<FallToCosine>(m); }
+// AdaFace's repository, ArcFace: the angle clipped by 1e-4, no slope outside. Scale 64.
+inline ArcMargin<Clamp> adaface_repository_arcface(double m = 0.5) { return ArcMargin<Clamp>(m, Clamp(1e-4)); }
+
+// xialuxi/arcface-caffe, CosinAddm. Its slope at |c| = 1 is 1 on the CPU and not finite on the GPU: value only there. Scale 64.
+inline ArcMargin<LegacyLinear> xialuxi_caffe(double m = 0.5) { return ArcMargin<LegacyLinear>(m); }
+// happynear/caffe-windows, LabelSpecificAdd (AM-Softmax): the margin only where c > m.
+inline CosMargin<Easy> happynear_caffe(double m = 0.35) { return CosMargin<Easy>(m, Easy(m)); }
+
+}  // namespace presets
+}  // namespace losskit::inline LOSSKIT_ISA
