@@ -150,7 +150,7 @@ class Packet {
   friend LOSSKIT_INLINE Packet operator-(Packet a, Packet b) { return {Eigen::internal::psub(a.raw_, b.raw_), raw_tag{}}; }
   friend LOSSKIT_INLINE Packet operator*(Packet a, Packet b) { return {Eigen::internal::pmul(a.raw_, b.raw_), raw_tag{}}; }
   friend LOSSKIT_INLINE Packet operator/(Packet a, Packet b) { return {Eigen::internal::pdiv(a.raw_, b.raw_), raw_tag{}}; }
-  friend LOSSKIT_INLINE Packet operator-(Packet a) { return of_bits(a.bits() ^ sign_bit); }
+  friend LOSSKIT_INLINE Packet operator-(Packet a) { return {-a.raw_, raw_tag{}}; }  // folds into a multiply-add
 
   friend LOSSKIT_INLINE Mask operator<(Packet a, Packet b) { return compared<Less>(a, b); }
   friend LOSSKIT_INLINE Mask operator>(Packet a, Packet b) { return compared<Less>(b, a); }
@@ -198,6 +198,17 @@ class Packet {
     return {Eigen::internal::psqrt(a.raw_), raw_tag{}};
 #endif
   }
+
+  // Collects whether any lane of many packets has |x| >= 1 or is NaN, in two operations a packet: an exponent of 0 or more,
+  // raised by one, carries into the second highest bit.
+  class ReachesOne {
+   public:
+    LOSSKIT_INLINE void see(Packet x) { seen_ = seen_ | x.bits() | (x.bits() + (Word(1) << mantissa)); }
+    LOSSKIT_INLINE bool any() const { return (of_bits(seen_ & (sign_bit >> 1)) > Packet(T(0))).any(); }
+
+   private:
+    Words seen_ = {};
+  };
 
   // --- what core/math.hpp asks for ---------------------------------------------------------------------------------
   // Adding `shifter` rounds to a whole number n and leaves n + bias in the lowest bits; power2 makes 2^n of them,

@@ -129,8 +129,8 @@ template <Simd P>
 LOSSKIT_INLINE P log1p(P u) {
   P const w = rounded(u + 1);
   auto const [m, e] = split2(w);
-  P const lost = select(u <= std::numeric_limits<typename P::scalar>::max(), u - (w - 1), P(0));
-  return detail::log_of(fma(lost, unscale(w, m), m - 1), e);
+  P const f = m - 1, lost = u - (w - 1);
+  return detail::log_of(select(u <= 1e30, fma(lost, unscale(w, m), f), f), e);
 }
 
 // x^y for x >= 0. 2^(y log2 x) with log2 x in two parts: 2 / ln(2) atanh(s), s = (m - 1) / (m + 1), of which s, s^3 / 3 and

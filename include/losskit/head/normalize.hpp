@@ -12,6 +12,7 @@
 
 #include "losskit/core/number.hpp"
 #include "losskit/loss/batch.hpp"
+#include "losskit/row/exponential.hpp"
 
 namespace losskit::inline LOSSKIT_ISA {
 
@@ -21,25 +22,10 @@ inline constexpr double smallest_norm = std::is_same_v<T, float> ? 1e-30 : 1e-28
 
 namespace detail {
 
-template <class X>
-struct DotSum {
-  static constexpr bool paired = false;
-  X dot;
-  LOSSKIT_HD static DotSum zero() { return {X(0)}; }
-  friend LOSSKIT_HD LOSSKIT_INLINE DotSum operator+(DotSum const& a, DotSum const& b) { return {a.dot + b.dot}; }
-  template <class F>
-  LOSSKIT_HD LOSSKIT_INLINE auto map(F f) const {
-    return DotSum<decltype(f(dot, X(0)))>{f(dot, X(0))};
-  }
-};
-
 template <class Team, class T>
 double dot(Team const& team, T const* a, T const* b, idx n) {
-  auto const sum = team.total(n, [=](auto at) {
-    auto const x = at.load(a);
-    return DotSum<std::remove_cv_t<decltype(x)>>{x * at.load(b)};
-  });
-  return sum.dot.v;
+  using Sums = DotSum<typename Team::number>;
+  return team.total(n, Sums::zero(), [=](auto const& sum, auto at) { return sum + Sums{at.load(a) * at.load(b)}; }).dot.v;
 }
 
 // |x|, whatever the size of its elements. NaN if one is NaN.

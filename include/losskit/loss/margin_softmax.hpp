@@ -147,11 +147,12 @@ struct LogitsRow {
     T const s = T(rows.scale(i)), c_y = at_y.cosine, threshold = at_y.threshold;
     auto const rest = rows.loss.rest;
     RowRecord& record = records[i] = RowRecord{};
-    auto const sums = team.sum(c, n, ignored ? -1 : y, record.odd, [=](auto at, auto raw, auto x) {
+    using Sums = RowSums<typename Team::number, false>;
+    auto const sums = team.sum(c, n, ignored ? -1 : y, record.odd, Sums::zero(), [=](auto const& sum, auto at, auto raw, auto x) {
       using X = std::remove_cv_t<decltype(x)>;
       X const r = rest.rest(x, X(threshold)).value;
       at.store(out, X(s) * r);
-      return RowSums<X, false>{X(0), select(raw < X(c_y), X(0), X(1)), select(raw > X(threshold), X(1), X(0)), X(0)};
+      return sum.with(Bounded<T>{}, X(0), r, !(raw < X(c_y)), raw > X(threshold));
     });
     if (ignored) return;
     team.once([&] { out[y] = T(rows.scale(i) * at_y.psi.value); });
@@ -181,15 +182,16 @@ struct LogitsBackwardRow {
     T const k = T(rows.scale(i) * u), threshold = at_y.threshold, before = !ignored && accumulate ? g[y] : T(0);
     auto const rest = rows.loss.rest;
     OddCosines odd;
-    auto const sums = team.sum(c, n, ignored ? -1 : y, odd, [=](auto at, auto, auto x) {
+    using Sums = DotSum<typename Team::number>;
+    auto const sums = team.sum(c, n, ignored ? -1 : y, odd, Sums::zero(), [=](auto const& sum, auto at, auto, auto x) {
       using X = std::remove_cv_t<decltype(x)>;
       Jet<X> const r = rest.rest(x, X(threshold));
       X const d = at.load(dz);
       accumulate ? at.add(g, X(k) * d * r.slope) : at.store(g, X(k) * d * r.slope);
-      return RowSums<X, true>{X(0), X(0), X(0), d * r.value};
+      return sum + DotSum<X>{d * r.value};
     });
     if (!ignored) team.once([&] { g[y] = before + T(rows.scale(i) * u * dz_y * at_y.psi.slope); });
-    if (scale_gradient) scale_gradient[i] = T(u * (sums.moment.v + dz_y * (ignored ? 0 : at_y.psi.value)));
+    if (scale_gradient) scale_gradient[i] = T(u * (sums.dot.v + dz_y * (ignored ? 0 : at_y.psi.value)));
   }
 };
 

@@ -71,7 +71,8 @@ struct PointBlock {
       T const *const p = prediction.row(i) + from, *const t = truth.row(i) + from;
       T const* const w = Weighted ? weights.row(i) + from : nullptr;
       T *const g = Gradient ? gradient.row(i) + from : nullptr, *const each = Losses ? losses.row(i) + from : nullptr;
-      total = total + team.total(count, [=, policy = loss, factor_ = factor, add = accumulate](auto at) {
+      using Sums = PointSums<typename Team::number>;
+      total = total + team.total(count, Sums::zero(), [=, policy = loss, factor_ = factor, add = accumulate](auto const& sum, auto at) {
         auto const x = at.load(p);
         using X = std::remove_cv_t<decltype(x)>;
         X const y = at.load(t);
@@ -82,10 +83,10 @@ struct PointBlock {
         }
         if constexpr (Losses) at.store(each, jet.value);
         if constexpr (Gradient) add ? at.add(g, X(factor_) * jet.slope) : at.store(g, X(factor_) * jet.slope);
-        X clamped = 0;
-        if constexpr (UnitTruth<L>) clamped = select(y < X(0), X(1), select(y > X(1), X(1), X(0)));
-        X const odd = select(abs(jet.value) <= X(double(std::numeric_limits<T>::max())), X(0), X(1));
-        return PointSums<X>{jet.value, clamped, odd};
+        X clamped = sum.clamped;
+        if constexpr (UnitTruth<L>) clamped = select(min(max(y, X(0)), X(1)) < y, clamped + 1, select(y < X(0), clamped + 1, clamped));
+        X const large = X(double(std::numeric_limits<T>::max()));
+        return PointSums<X>{sum.loss + jet.value, clamped, select(abs(jet.value) <= large, sum.non_finite, sum.non_finite + 1)};
       });
     }
     sums[k] = total;

@@ -61,6 +61,10 @@ struct Relative {
   LOSSKIT_HD double shift() const { return m; }
 };
 
+// Which sums go with which exponential.
+template <class Exp, class X, bool Moment>
+struct SumsOf;
+
 // sum of e; classes not below the target (the rank); classes above the threshold; sum of e r where Moment is asked for.
 template <class X, bool Moment>
 struct RowSums {
@@ -68,6 +72,11 @@ struct RowSums {
   X z, above, hard, moment;
 
   LOSSKIT_HD static RowSums zero() { return {X(0), X(0), X(0), X(0)}; }
+  // One more class: its e and r, whether it is not below the target, whether it is above the threshold.
+  template <class Mask, class T>
+  LOSSKIT_HD LOSSKIT_INLINE RowSums with(Bounded<T> const&, X e, X r, Mask is_above, Mask is_hard) const {
+    return {z + e, select(is_above, above + 1, above), select(is_hard, hard + 1, hard), Moment ? moment + e * r : moment};
+  }
   friend LOSSKIT_HD LOSSKIT_INLINE RowSums operator+(RowSums const& a, RowSums const& b) {
     if constexpr (Moment) return {a.z + b.z, a.above + b.above, a.hard + b.hard, a.moment + b.moment};
     else return {a.z + b.z, a.above + b.above, a.hard + b.hard, X(0)};
@@ -89,6 +98,10 @@ struct PairSums {
   // A number no logit reaches; finite, so that m - m' is never NaN.
   static constexpr double lowest = -1e30;
   LOSSKIT_HD static PairSums zero() { return {X(lowest), X(0), X(0), X(0), X(0)}; }
+  template <class Mask, class T>
+  LOSSKIT_HD LOSSKIT_INLINE PairSums with(Relative<T> const& exp_of, X, X r, Mask is_above, Mask is_hard) const {
+    return *this + PairSums{X(exp_of.s) * r, X(1), select(is_above, X(1), X(0)), select(is_hard, X(1), X(0)), r};
+  }
   friend LOSSKIT_HD LOSSKIT_INLINE PairSums operator+(PairSums const& a, PairSums const& b) {
     X const m = max(a.m, b.m), p = exp(a.m - m), q = exp(b.m - m);
     return {m, a.z * p + b.z * q, a.above + b.above, a.hard + b.hard, a.moment * p + b.moment * q};
@@ -97,6 +110,24 @@ struct PairSums {
   LOSSKIT_HD LOSSKIT_INLINE auto map(F f) const {
     using Y = decltype(f(z, X(0)));
     return PairSums<Y, Moment>{f(m, X(lowest)), f(z, X(0)), f(above, X(0)), f(hard, X(0)), f(moment, X(0))};
+  }
+};
+
+template <class T, class X, bool Moment>
+struct SumsOf<Bounded<T>, X, Moment> { using type = RowSums<X, Moment>; };
+template <class T, class X, bool Moment>
+struct SumsOf<Relative<T>, X, Moment> { using type = PairSums<X, Moment>; };
+
+// A plain sum.
+template <class X>
+struct DotSum {
+  static constexpr bool paired = false;
+  X dot;
+  LOSSKIT_HD static DotSum zero() { return {X(0)}; }
+  friend LOSSKIT_HD LOSSKIT_INLINE DotSum operator+(DotSum const& a, DotSum const& b) { return {a.dot + b.dot}; }
+  template <class F>
+  LOSSKIT_HD LOSSKIT_INLINE auto map(F f) const {
+    return DotSum<decltype(f(dot, X(0)))>{f(dot, X(0))};
   }
 };
 

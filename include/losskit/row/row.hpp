@@ -42,25 +42,17 @@ LOSSKIT_HD LOSSKIT_INLINE void keep_at(At const& at, T* kept, X const& x) { at.s
 template <class At, class X>
 LOSSKIT_HD LOSSKIT_INLINE void keep_at(At const&, Nothing, X const&) {}
 
-template <bool Moment, class X, class T>
-LOSSKIT_HD LOSSKIT_INLINE RowSums<X, Moment> row_part(Bounded<T> const&, X e, X r, X above, X hard) {
-  return {e, above, hard, e * r};
-}
-template <bool Moment, class X, class T>
-LOSSKIT_HD LOSSKIT_INLINE PairSums<X, Moment> row_part(Relative<T> const& exp_of, X, X r, X above, X hard) {
-  return {X(exp_of.s) * r, X(1), above, hard, r};  // exp(s r - m) at m = s r is 1
-}
-
 template <bool Moment, class Team, class T, class Kept, class Rest, class Exp>
 LOSSKIT_HD auto open_row(Team const& team, T const* c, idx n, idx y, Kept kept, Rest rest, Exp exp_of, Target<T> at_y,
                          OddCosines& odd) {
   T const c_y = at_y.cosine, threshold = at_y.threshold;
-  return team.sum(c, n, y, odd, [=](auto at, auto raw, auto x) {
+  using Sums = typename SumsOf<Exp, typename Team::number, Moment>::type;
+  return team.sum(c, n, y, odd, Sums::zero(), [=](auto const& sums, auto at, auto raw, auto x) {
     using X = std::remove_cv_t<decltype(x)>;
     Jet<X> const r = rest.rest(x, X(threshold));
     X const e = exp_of(r.value);
     keep_at(at, kept, e * r.slope);
-    return row_part<Moment>(exp_of, e, r.value, select(raw < X(c_y), X(0), X(1)), select(raw > X(threshold), X(1), X(0)));
+    return sums.with(exp_of, e, r.value, !(raw < X(c_y)), raw > X(threshold));
   });
 }
 
@@ -97,12 +89,12 @@ LOSSKIT_HD void gradient_row(Team const& team, T const* c, T* g, idx n, idx y, R
   bool const here = y >= 0 && y < n;
   T const before = here && accumulate ? g[y] : T(0), k = T(factor);
   OddCosines counted_before;
-  team.sum(c, n, y, counted_before, [=](auto at, auto, auto x) {
+  team.sum(c, n, y, counted_before, NoSums{}, [=](NoSums none, auto at, auto, auto x) {
     using X = std::remove_cv_t<decltype(x)>;
     Jet<X> const r = rest.rest(x, X(threshold));
     X const d = X(k) * exp_of(r.value) * r.slope;
     accumulate ? at.add(g, d) : at.store(g, d);
-    return NoSums{};
+    return none;
   });
   team.once([=] { if (here) g[y] = before + T(slope); });
 }

@@ -1,13 +1,14 @@
 // SerialTeam: one thread, one number at a time. The reference for every other team: read this one.
 //
 // A team works on one row. Its verbs:
-//   sum(c, n, hole, odd, f)   f(at, raw, c) on every cosine of the row: as stored, and tamed (team/cosines.hpp); adds up what
-//                             f returns in double, all but the hole, and counts the odd cosines
-//   total(n, f)               f(at) on every element; adds up what it returns in double
-//   each(n, f)                f(at) on every element
-//   keep(g)                   where e waits between the two passes over a row
-//   finish(kept, g, n, ...)   the second pass: scales what was kept into the gradient
-//   once(f)                   f() by one member of the team
+//   sum(c, n, hole, odd, zero, f)   sums = f(sums, at, raw, c) over the cosines of a row, from zero: each as stored, and
+//                                   tamed (team/cosines.hpp). f sees the hole too, but it counts for nothing. Carried in
+//                                   double; odd cosines are counted
+//   total(n, zero, f)               sums = f(sums, at) over n elements
+//   each(n, f)                      f(at) on every element
+//   keep(g)                         where e waits between the two passes over a row
+//   finish(kept, g, n, y, scale)    the second pass: scales what was kept into the gradient
+//   once(f)                         f() by one member of the team
 // at.load(p) and at.store(p, x) reach element `at` of an array.
 #pragma once
 #include "losskit/core/number.hpp"
@@ -30,23 +31,20 @@ class SerialTeam {
     void add(T* p, number x) const { p[j] += x.v; }
   };
 
-  template <class F>
-  auto sum(T const* c, idx n, idx hole, OddCosines& odd, F f) const {
-    auto const widen = [](number x, number) { return Scalar<double>(double(x.v)); };
-    using Sums = decltype(f(At{0}, number(0), number(0)).map(widen));
-    Sums total = Sums::zero();
+  template <class Sums, class F>
+  auto sum(T const* c, idx n, idx hole, OddCosines& odd, Sums zero, F f) const {
+    auto total = zero.map(widen);
     for (idx j = 0; j < n; ++j) {
-      auto const part = f(At{j}, number(c[j]), number(tamed(c[j], odd)));
+      auto const part = f(zero, At{j}, number(c[j]), number(tamed(c[j], odd)));
       if (j != hole) total = total + part.map(widen);
     }
     return total;
   }
 
-  template <class F>
-  auto total(idx n, F f) const {
-    auto const widen = [](number x, number) { return Scalar<double>(double(x.v)); };
-    auto total = decltype(f(At{0}).map(widen))::zero();
-    for (idx j = 0; j < n; ++j) total = total + f(At{j}).map(widen);
+  template <class Sums, class F>
+  auto total(idx n, Sums zero, F f) const {
+    auto total = zero.map(widen);
+    for (idx j = 0; j < n; ++j) total = total + f(zero, At{j}).map(widen);
     return total;
   }
 
@@ -69,6 +67,8 @@ class SerialTeam {
   void once(F f) const { f(); }
 
  private:
+  static Scalar<double> widen(number x, number) { return double(x.v); }
+
   T* buffer_;
   bool accumulate_;
 };

@@ -17,6 +17,8 @@ class SimdTeam {
   static constexpr idx W = P::width, block = 4096;
 
  public:
+  using number = P;
+
   // How the second pass writes: over what the gradient holds, adding to it, or past the caches (for outputs too large
   // to stay there).
   enum class Writes { assign, accumulate, stream };
@@ -39,38 +41,32 @@ class SimdTeam {
     LOSSKIT_INLINE void add(T* p, P x) const { (load(p) + x).store_some(p + j, count); }
   };
 
-  template <class F>
-  auto sum(T const* c, idx n, idx hole, OddCosines& odd, F f) const {
-    using Lanes = decltype(f(At{0}, P(T(0)), P(T(0))));
-    using Sums = decltype(across(Lanes::zero()));
-    Sums total = Sums::zero();
+  template <class Sums, class F>
+  auto sum(T const* c, idx n, idx hole, OddCosines& odd, Sums zero, F f) const {
+    auto total = across(zero);
     for (idx begin = 0; begin < n; begin += block) {
       idx const end = begin + block < n ? begin + block : n;
-      T tame[block];
-      bool const clean = inside(c, begin, end);
-      if (!clean)
+      if (inside(c, begin, end)) {
+        total = total + across(block_sum(c, begin, end, hole, zero, f, Clean{}));
+      } else {
+        T tame[block];
         for (idx j = begin; j < end; ++j) tame[j - begin] = tamed(c[j], odd);
-      Lanes const lanes = clean ? block_sum<Lanes>(c, begin, end, hole, f, Clean{})
-                                : block_sum<Lanes>(c, begin, end, hole, f, Tamed{tame, begin});
-      total = total + across(lanes);
+        total = total + across(block_sum(c, begin, end, hole, zero, f, Tamed{tame, begin}));
+      }
     }
     return total;
   }
 
-  template <class F>
-  auto total(idx n, F f) const {
-    using Lanes = decltype(f(At{0}));
-    auto total = decltype(across(Lanes::zero()))::zero();
+  template <class Sums, class F>
+  auto total(idx n, Sums zero, F f) const {
+    auto total = across(zero);
     for (idx begin = 0; begin < n; begin += block) {
       idx const end = begin + block < n ? begin + block : n;
-      Lanes lanes = Lanes::zero();
+      Sums sums = zero;
       idx j = begin;
-      for (; j + W <= end; j += W) lanes = lanes + f(At{j});
-      if (j < end) {
-        auto const counted = P::first_lanes(end - j);
-        lanes = lanes + f(Some{j, end - j}).map([&](P const& x, P const& none) { return select(counted, x, none); });
-      }
-      total = total + across(lanes);
+      for (; j + W <= end; j += W) sums = f(sums, At{j});
+      if (j < end) sums = sums + masked(f(zero, Some{j, end - j}), P::first_lanes(end - j));
+      total = total + across(sums);
     }
     return total;
   }
@@ -100,7 +96,7 @@ class SimdTeam {
   void once(F f) const { f(); }
 
  private:
-  // Where the tamed cosines of a block come from: the row itself if all lie in [-1, 1], as nearly all do, else a copy.
+  // Where the tamed cosines of a block come from: the row itself if all lie inside (-1, 1), as nearly all do, else a copy.
   struct Clean {
     template <class At_>
     LOSSKIT_INLINE P operator()(At_ const&, P raw) const { return raw; }
@@ -112,24 +108,24 @@ class SimdTeam {
     LOSSKIT_INLINE P operator()(Some const& at, P) const { return P::load_some(tame + (at.j - begin), at.count); }
   };
 
-  LOSSKIT_INLINE bool inside(T const* c, idx begin, idx end) const {
-    auto outside = !(P(T(0)) <= P(T(1)));
+  static LOSSKIT_INLINE bool inside(T const* c, idx begin, idx end) {
+    typename P::ReachesOne outside;
     idx j = begin;
-    for (; j + W <= end; j += W) outside = outside | !(abs(P::load(c + j)) <= P(T(1)));
-    if (j < end) outside = outside | !(abs(P::load_some(c + j, end - j)) <= P(T(1)));
+    for (; j + W <= end; j += W) outside.see(P::load(c + j));
+    if (j < end) outside.see(P::load_some(c + j, end - j));
     return !outside.any();
   }
 
-  template <class Lanes, class F, class Tame>
-  LOSSKIT_INLINE Lanes block_sum(T const* c, idx begin, idx end, idx hole, F const& f, Tame tame) const {
-    Lanes sum = Lanes::zero();
-    idx const full = begin + (end - begin) / W * W, split = hole >= begin && hole < full ? begin + (hole - begin) / W * W : full;
+  template <class Sums, class F, class Tame>
+  LOSSKIT_INLINE Sums block_sum(T const* c, idx begin, idx end, idx hole, Sums zero, F const& f, Tame tame) const {
+    Sums sums = zero;
+    T const* const soon = c + ahead_;
     auto const run = [&](idx from, idx to) {
       for (idx j = from; j < to; j += W) {
-        __builtin_prefetch(c + j + ahead_);
+        __builtin_prefetch(soon + j);
         At const at{j};
         P const raw = at.load(c);
-        sum = sum + f(at, raw, tame(at, raw));
+        sums = f(sums, at, raw, tame(at, raw));
       }
     };
     auto const part = [&](idx j, idx count) {
@@ -139,15 +135,21 @@ class SimdTeam {
       auto const counted = hole >= j && hole < j + count
                                ? P::first_lanes(hole - j) | (P::first_lanes(count) & !P::first_lanes(hole - j + 1))
                                : P::first_lanes(count);
-      sum = sum + f(at, raw, tame(at, raw)).map([&](P const& x, P const& none) { return select(counted, x, none); });
+      sums = sums + masked(f(zero, at, raw, tame(at, raw)), counted);
     };
+    idx const full = begin + (end - begin) / W * W, split = hole >= begin && hole < full ? begin + (hole - begin) / W * W : full;
     run(begin, split);
     if (split < full) {
       part(split, W);
       run(split + W, full);
     }
     if (full < end) part(full, end - full);
-    return sum;
+    return sums;
+  }
+
+  template <class Sums, class Mask>
+  static LOSSKIT_INLINE Sums masked(Sums const& sums, Mask const& counted) {
+    return sums.map([&](P const& x, P const& none) { return select(counted, x, none); });
   }
 
   // The lanes of a block as one sum in double. Pairs merge through their own +, lane by lane.
