@@ -30,31 +30,36 @@ class eigen {
 
   template <class T>
   std::size_t scratch_bytes(idx rows, idx cols, Placement placement) const {
-    return needs_buffer<T>(rows, cols, placement)
-               ? static_cast<std::size_t>(executor_.concurrency()) * detail::padded(static_cast<std::size_t>(cols) * sizeof(T))
-               : 0;
+    return needs_buffers<T>(rows, cols, placement) ? static_cast<std::size_t>(executor_.concurrency()) * 2 * row_bytes<T>(cols) : 0;
   }
 
   template <class T, class F>
   void rows(idx rows, idx cols, Placement placement, std::byte* scratch, F const& f) const {
     using Team = SimdTeam<Packet<T>>;
     using Writes = typename Team::Writes;
-    bool const buffered = needs_buffer<T>(rows, cols, placement);
-    Writes const writes = placement == Placement::accumulate ? Writes::accumulate : buffered ? Writes::stream : Writes::assign;
+    bool const buffered = needs_buffers<T>(rows, cols, placement);
+    typename Team::Plan plan{.writes = placement == Placement::accumulate ? Writes::accumulate : buffered ? Writes::stream : Writes::assign,
+                             .late = row_bytes<T>(cols) <= half_a_cache,
+                             .ahead = prefetch_bytes / static_cast<idx>(sizeof(T))};
     // Few long tasks: a thread that goes from row to row in memory finds the next one already asked for.
     idx const tasks = rows * cols < worth_a_thread ? std::min<idx>(rows, 1)
                                                    : std::min<idx>(rows, executor_.concurrency() * (buffered ? 1 : 4));
-    std::size_t const pitch = detail::padded(static_cast<std::size_t>(cols) * sizeof(T));
     executor_.run(tasks, [=](idx task) {
-      Team const team(buffered ? reinterpret_cast<T*>(scratch + static_cast<std::size_t>(task) * pitch) : nullptr, writes,
-                      prefetch_bytes / static_cast<idx>(sizeof(T)));
+      auto own = plan;
+      for (int k = 0; buffered && k < 2; ++k)
+        own.buffers[k] = reinterpret_cast<T*>(scratch + static_cast<std::size_t>(2 * task + k) * row_bytes<T>(cols));
+      Team team(own);
       for (idx i = rows * task / tasks; i < rows * (task + 1) / tasks; ++i) f(team, i);
+      team.finish_waiting();
     });
   }
 
   template <class T, class F>
   void blocks(idx count, F const& f) const {
-    executor_.run(count, [=](idx k) { f(SimdTeam<Packet<T>>(nullptr, SimdTeam<Packet<T>>::Writes::assign, prefetch_bytes / static_cast<idx>(sizeof(T))), k); });
+    executor_.run(count, [=](idx k) {
+      SimdTeam<Packet<T>> team;
+      f(team, k);
+    });
   }
 
   // c = op(a) op(b) + beta c, op the transpose where asked. Each task owns a band of c of a fixed size, so that the bits do
@@ -77,10 +82,14 @@ class eigen {
 
  private:
   static constexpr idx worth_a_thread = 1 << 14, band = 512, prefetch_bytes = 64 << 10;
-  static constexpr std::size_t past_caches = std::size_t(32) << 20;
+  static constexpr std::size_t past_caches = std::size_t(32) << 20, half_a_cache = std::size_t(1) << 20;
 
   template <class T>
-  static bool needs_buffer(idx rows, idx cols, Placement placement) {
+  static std::size_t row_bytes(idx cols) {
+    return detail::padded(static_cast<std::size_t>(cols) * sizeof(T));
+  }
+  template <class T>
+  static bool needs_buffers(idx rows, idx cols, Placement placement) {
     return placement == Placement::accumulate ||
            (placement == Placement::out_of_place &&
             static_cast<std::size_t>(rows) * static_cast<std::size_t>(cols) * sizeof(T) >= past_caches);

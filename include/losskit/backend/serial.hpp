@@ -25,13 +25,14 @@ struct serial {
   template <class T, class F>
   void rows(idx rows, idx, Placement placement, std::byte* scratch, F const& f) const {
     bool const accumulate = placement == Placement::accumulate;
-    SerialTeam<T> const team(accumulate ? reinterpret_cast<T*>(scratch) : nullptr, accumulate);
+    SerialTeam<T> team(accumulate ? reinterpret_cast<T*>(scratch) : nullptr, accumulate);
     for (idx i = 0; i < rows; ++i) f(team, i);
   }
 
   template <class T, class F>
   void blocks(idx count, F const& f) const {
-    for (idx k = 0; k < count; ++k) f(SerialTeam<T>(), k);
+    SerialTeam<T> team;
+    for (idx k = 0; k < count; ++k) f(team, k);
   }
 
   // c = op(a) op(b) + beta c; op transposes where asked. Sums in double.

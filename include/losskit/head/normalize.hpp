@@ -23,14 +23,14 @@ inline constexpr double smallest_norm = std::is_same_v<T, float> ? 1e-30 : 1e-28
 namespace detail {
 
 template <class Team, class T>
-double dot(Team const& team, T const* a, T const* b, idx n) {
+double dot(Team& team, T const* a, T const* b, idx n) {
   using Sums = DotSum<typename Team::number>;
   return team.total(n, Sums::zero(), [=](auto const& sum, auto at) { return sum + Sums{at.load(a) * at.load(b)}; }).dot.v;
 }
 
 // |x|, whatever the size of its elements. NaN if one is NaN.
 template <class Team, class T>
-double norm(Team const& team, T const* x, idx n) {
+double norm(Team& team, T const* x, idx n) {
   double const square = dot(team, x, x, n);
   double const low = std::is_same_v<T, float> ? 1e-20 : 1e-260;
   if (square > low && square < std::numeric_limits<T>::max()) return std::sqrt(square);
@@ -53,7 +53,7 @@ struct NormalizeRow {
   VectorView<T> norms;
 
   template <class Team>
-  void operator()(Team const& team, idx i) const {
+  void operator()(Team& team, idx i) const {
     T const* const from = x.row(i);
     T* const to = y.row(i);
     double const n = norm(team, from, x.cols);
@@ -78,7 +78,7 @@ struct NormalizeBackwardRow {
   bool accumulate;
 
   template <class Team>
-  void operator()(Team const& team, idx i) const {
+  void operator()(Team& team, idx i) const {
     T const *const unit = y.row(i), *const d = dy.row(i);
     T* const to = dx.row(i);
     double const n = double(norms[i]);

@@ -34,7 +34,7 @@ struct LogSumRow {
   double* targets;
 
   template <class Team>
-  void operator()(Team const& team, idx i) const {
+  void operator()(Team& team, idx i) const {
     idx const n = rows.batch.cosines.cols, y = rows.label(i);
     sums[i] = {0, 0};
     if (rows.ignored(i)) return;

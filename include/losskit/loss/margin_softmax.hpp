@@ -61,7 +61,7 @@ struct LossRow {
   Outputs<T> out;
 
   template <class Team>
-  void operator()(Team const& team, idx i) const {
+  void operator()(Team& team, idx i) const {
     idx const n = rows.batch.cosines.cols, y = rows.label(i);
     T* const g = Gradient ? gradient.row(i) : nullptr;
     RowRecord& record = records[i] = RowRecord{};
@@ -98,7 +98,7 @@ struct LossRow {
 
   void finish(idx i, RowRecord const& record, RowEnd const& end, double shift) const {
     if (out.row_losses) out.row_losses[i] = T(record.loss);
-    if (Moment) out.scale_gradient[i] = T(rows.upstream(i) / rows.divisor * end.scale_slope);
+    if (Moment && out.scale_gradient) out.scale_gradient[i] = T(rows.upstream(i) / rows.divisor * end.scale_slope);
     if (out.saved) out.saved[i] = {end.factor / rows.divisor, end.slope / rows.divisor, end.scale_slope / rows.divisor, shift};
   }
 };
@@ -112,7 +112,7 @@ struct SavedGradientRow {
   VectorView<T> scale_gradient;
 
   template <class Team>
-  void operator()(Team const& team, idx i) const {
+  void operator()(Team& team, idx i) const {
     idx const n = rows.batch.cosines.cols;
     T* const g = gradient.row(i);
     bool const accumulate = rows.options.write == Write::accumulate;
@@ -138,7 +138,7 @@ struct LogitsRow {
   RowRecord* records;
 
   template <class Team>
-  void operator()(Team const& team, idx i) const {
+  void operator()(Team& team, idx i) const {
     idx const n = rows.batch.cosines.cols, y = rows.label(i);
     T const* const c = rows.batch.cosines.row(i);
     T* const out = z.row(i);
@@ -172,7 +172,7 @@ struct LogitsBackwardRow {
   VectorView<T> scale_gradient;
 
   template <class Team>
-  void operator()(Team const& team, idx i) const {
+  void operator()(Team& team, idx i) const {
     idx const n = rows.batch.cosines.cols, y = rows.label(i);
     T const *const c = rows.batch.cosines.row(i), *const dz = upstream.row(i);
     T* const g = gradient.row(i);

@@ -62,7 +62,7 @@ struct PointBlock {
   PointSums<Scalar<double>>* sums;
 
   template <class Team>
-  void operator()(Team const& team, idx k) const {
+  void operator()(Team& team, idx k) const {
     auto total = PointSums<Scalar<double>>::zero();
     idx const first = k / blocks_per_row * rows_per_block, from = k % blocks_per_row * cols_per_block;
     idx const last = first + rows_per_block < prediction.rows ? first + rows_per_block : prediction.rows;

@@ -29,12 +29,12 @@ template <class T>
 struct Bounded {
   static constexpr bool paired = false;
   T k;
-  int h;
+  T h;
 
   template <class X>
   LOSSKIT_HD LOSSKIT_INLINE X operator()(X r) const { return exp2_of(X(k), r, X(h)); }
   LOSSKIT_HD double scale() const { return double(k) * ln2; }
-  LOSSKIT_HD double shift() const { return h * ln2; }
+  LOSSKIT_HD double shift() const { return double(h) * ln2; }
 
   // The largest power of two in use, one below the type's own.
   static constexpr double last = std::numeric_limits<T>::max_exponent - 2;
@@ -44,7 +44,7 @@ struct Bounded {
   // h keeps the sum below 2^(4/5 last) where the lower end allows it, so that s / sum stays a normal number.
   LOSSKIT_HD static Bounded of(double s, double bound, double classes) {
     double const top = bound / ln2, want = ::ceil(top + ::log2(classes + 1) - 0.8 * last), most = ::floor(last - top);
-    return {T(s / ln2), static_cast<int>(want < 0 ? 0 : want < most ? want : most)};
+    return {T(s / ln2), T(want < 0 ? 0 : want < most ? want : most)};
   }
 };
 

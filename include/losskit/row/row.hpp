@@ -43,7 +43,7 @@ template <class At, class X>
 LOSSKIT_HD LOSSKIT_INLINE void keep_at(At const&, Nothing, X const&) {}
 
 template <bool Moment, class Team, class T, class Kept, class Rest, class Exp>
-LOSSKIT_HD auto open_row(Team const& team, T const* c, idx n, idx y, Kept kept, Rest rest, Exp exp_of, Target<T> at_y,
+LOSSKIT_HD auto open_row(Team& team, T const* c, idx n, idx y, Kept kept, Rest rest, Exp exp_of, Target<T> at_y,
                          OddCosines& odd) {
   T const c_y = at_y.cosine, threshold = at_y.threshold;
   using Sums = typename SumsOf<Exp, typename Team::number, Moment>::type;
@@ -84,7 +84,7 @@ LOSSKIT_HD RowEnd close_row(Sums const& sums, Jet<double> psi, double s, double 
 
 // The gradient of a row from its cosines, where e was not kept: dL/dc_j = factor e_j r'_j, and `slope` at the target.
 template <class Team, class T, class Rest, class Exp>
-LOSSKIT_HD void gradient_row(Team const& team, T const* c, T* g, idx n, idx y, Rest rest, Exp exp_of, T threshold,
+LOSSKIT_HD void gradient_row(Team& team, T const* c, T* g, idx n, idx y, Rest rest, Exp exp_of, T threshold,
                              double factor, double slope, bool accumulate) {
   bool const here = y >= 0 && y < n;
   T const before = here && accumulate ? g[y] : T(0), k = T(factor);

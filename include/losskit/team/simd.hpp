@@ -2,8 +2,11 @@
 //
 // Sums are taken in blocks of at most 4096 elements, lane by lane in P's type, and carried in double: in a fixed order that
 // depends on the number of classes alone, so that the same inputs give the same bits on any thread, at any alignment.
+//
+// A team may be late: the gradient of a row waits, and is scaled lane by lane while the next row is read.
 #pragma once
 #include <cstdint>
+#include <type_traits>
 
 #include "losskit/core/number.hpp"
 #include "losskit/team/cosines.hpp"
@@ -14,7 +17,7 @@ namespace losskit::inline LOSSKIT_ISA {
 template <class P>
 class SimdTeam {
   using T = typename P::scalar;
-  static constexpr idx W = P::width, block = 4096;
+  static constexpr idx W = P::width, block = 4096, glance = 16;
 
  public:
   using number = P;
@@ -23,10 +26,13 @@ class SimdTeam {
   // to stay there).
   enum class Writes { assign, accumulate, stream };
 
-  // `buffer`: n numbers for e to wait in, needed by accumulate and stream; null lets e wait in the gradient itself.
-  // `ahead`: how far in front of the row's reads, in elements, memory is asked for.
-  explicit SimdTeam(T* buffer = nullptr, Writes writes = Writes::assign, idx ahead = 0)
-      : buffer_(buffer), writes_(writes), ahead_(ahead) {}
+  struct Plan {
+    Writes writes = Writes::assign;
+    T* buffers[2] = {};  // for e to wait in, n numbers each; null lets it wait in the gradient itself (assign only)
+    bool late = false;   // scale a row while the next one is read: memory and arithmetic then work at the same time
+    idx ahead = 0;       // how far in front of the row's reads, in elements, memory is asked for
+  };
+  explicit SimdTeam(Plan const& plan = {}) : plan_(plan) {}
 
   struct At {
     idx j;
@@ -42,18 +48,16 @@ class SimdTeam {
   };
 
   template <class Sums, class F>
-  auto sum(T const* c, idx n, idx hole, OddCosines& odd, Sums zero, F f) const {
-    auto total = across(zero);
-    for (idx begin = 0; begin < n; begin += block) {
-      idx const end = begin + block < n ? begin + block : n;
-      if (inside(c, begin, end)) {
-        total = total + across(block_sum(c, begin, end, hole, zero, f, Clean{}));
-      } else {
-        T tame[block];
-        for (idx j = begin; j < end; ++j) tame[j - begin] = tamed(c[j], odd);
-        total = total + across(block_sum(c, begin, end, hole, zero, f, Tamed{tame, begin}));
+  auto sum(T const* c, idx n, idx hole, OddCosines& odd, Sums zero, F f) {
+    if (!waiting_.g) return row_sum(c, n, hole, odd, zero, f, NotLate{});
+    auto const total = [&] {
+      switch (plan_.writes) {
+        case Writes::accumulate: return row_sum(c, n, hole, odd, zero, f, Late<Writes::accumulate>(waiting_));
+        case Writes::stream: return row_sum(c, n, hole, odd, zero, f, Late<Writes::stream>(waiting_));
+        default: return row_sum(c, n, hole, odd, zero, f, Late<Writes::assign>(waiting_));
       }
-    }
+    }();
+    end_waiting();
     return total;
   }
 
@@ -65,7 +69,10 @@ class SimdTeam {
       Sums sums = zero;
       idx j = begin;
       for (; j + W <= end; j += W) sums = f(sums, At{j});
-      if (j < end) sums = sums + masked(f(zero, Some{j, end - j}), P::first_lanes(end - j));
+      if (j < end) {
+        auto const counted = P::first_lanes(end - j);
+        sums = sums + f(zero, Some{j, end - j}).map([&](P const& value, P const& none) { return select(counted, value, none); });
+      }
       total = total + across(sums);
     }
     return total;
@@ -78,78 +85,88 @@ class SimdTeam {
     if (j < n) f(Some{j, n - j});
   }
 
-  T* keep(T* g) const { return buffer_ ? buffer_ : g; }
+  T* keep(T* g) {
+    turn_ = !turn_;
+    return plan_.buffers[turn_] ? plan_.buffers[turn_] : g;
+  }
 
-  void finish(T const* kept, T* g, idx n, idx y, RowScale scale) const {
+  void finish(T const* kept, T* g, idx n, idx y, RowScale scale) {
     bool const here = y >= 0 && y < n;
-    T const before = here && writes_ == Writes::accumulate ? g[y] : T(0);
-    P const factor = T(scale.factor);
-    switch (writes_) {
-      case Writes::assign: each(n, [=](auto at) { at.store(g, factor * at.load(kept)); }); break;
-      case Writes::accumulate: each(n, [=](auto at) { at.add(g, factor * at.load(kept)); }); break;
-      case Writes::stream: stream_row(kept, g, n, T(scale.factor)); break;
+    waiting_ = {kept, g, n, 0, here ? y : -1, T(scale.factor), T(scale.slope)};
+    if (plan_.writes == Writes::accumulate && here) waiting_.slope += g[y];
+    if (plan_.writes == Writes::stream) waiting_.aligned = aligned_from(g, n);
+    if (!plan_.late) finish_waiting();
+  }
+
+  // Ends whatever still waits; a backend calls it after a team's last row.
+  void finish_waiting() {
+    if (!waiting_.g) return;
+    switch (plan_.writes) {
+      case Writes::accumulate: each(waiting_.n, Late<Writes::accumulate>(waiting_)); break;
+      case Writes::stream: each(waiting_.n, Late<Writes::stream>(waiting_)); break;
+      default: each(waiting_.n, Late<Writes::assign>(waiting_));
     }
-    if (here) g[y] = before + T(scale.slope);
+    end_waiting();
   }
 
   template <class F>
   void once(F f) const { f(); }
 
  private:
-  // Where the tamed cosines of a block come from: the row itself if all lie inside (-1, 1), as nearly all do, else a copy.
-  struct Clean {
-    template <class At_>
-    LOSSKIT_INLINE P operator()(At_ const&, P raw) const { return raw; }
-  };
-  struct Tamed {
-    T const* tame;
-    idx begin;
-    LOSSKIT_INLINE P operator()(At const& at, P) const { return P::load(tame + (at.j - begin)); }
-    LOSSKIT_INLINE P operator()(Some const& at, P) const { return P::load_some(tame + (at.j - begin), at.count); }
-  };
-
+  // Do these whole packets lie inside (-1, 1)? Asked of a few at a time, which then are in the nearest cache, and before the
+  // row is overwritten in place.
   static LOSSKIT_INLINE bool inside(T const* c, idx begin, idx end) {
     typename P::ReachesOne outside;
-    idx j = begin;
-    for (; j + W <= end; j += W) outside.see(P::load(c + j));
-    if (j < end) outside.see(P::load_some(c + j, end - j));
+    for (idx j = begin; j < end; j += W) outside.see(P::load(c + j));
     return !outside.any();
   }
 
-  template <class Sums, class F, class Tame>
-  LOSSKIT_INLINE Sums block_sum(T const* c, idx begin, idx end, idx hole, Sums zero, F const& f, Tame tame) const {
-    Sums sums = zero;
-    T const* const soon = c + ahead_;
-    auto const run = [&](idx from, idx to) {
-      for (idx j = from; j < to; j += W) {
-        __builtin_prefetch(soon + j);
-        At const at{j};
-        P const raw = at.load(c);
-        sums = f(sums, at, raw, tame(at, raw));
-      }
-    };
-    auto const part = [&](idx j, idx count) {
-      Some const at{j, count};
-      P const raw = at.load(c);
-      // The hole, if it is here, splits the lanes in two: those before it and those after.
+  template <class Sums, class F, class Lag>
+  auto row_sum(T const* c, idx n, idx hole, OddCosines& odd, Sums zero, F const& f, Lag const& late) const {
+    auto total = across(zero);
+    for (idx begin = 0; begin < n; begin += block)
+      total = total + across(block_sum(c, begin, begin + block < n ? begin + block : n, hole, odd, zero, f, late));
+    return total;
+  }
+
+  template <class Sums, class F, class Lag>
+  LOSSKIT_INLINE Sums block_sum(T const* c, idx begin, idx end, idx hole, OddCosines& odd, Sums zero, F f, Lag late) const {
+    T const* const soon = c + plan_.ahead;
+    // A packet with a hole, an end, or a cosine that may not lie inside (-1, 1).
+    auto const careful = [&](auto const& at, idx count) -> Sums {
+      idx const j = at.j;
+      T tame[W];
+      for (idx l = 0; l < count; ++l) tame[l] = tamed(c[j + l], odd);
+      late(at);
       auto const counted = hole >= j && hole < j + count
                                ? P::first_lanes(hole - j) | (P::first_lanes(count) & !P::first_lanes(hole - j + 1))
                                : P::first_lanes(count);
-      sums = sums + masked(f(zero, at, raw, tame(at, raw)), counted);
+      P const raw = at.load(c), x = P::load_some(tame, count);
+      return f(zero, at, raw, x).map([&](P const& value, P const& none) { return select(counted, value, none); });
     };
-    idx const full = begin + (end - begin) / W * W, split = hole >= begin && hole < full ? begin + (hole - begin) / W * W : full;
-    run(begin, split);
-    if (split < full) {
-      part(split, W);
-      run(split + W, full);
+    idx const full = begin + (end - begin) / W * W;
+    idx const split = hole >= begin && hole < full ? begin + (hole - begin) / W * W : full;
+    Sums sums = zero;
+    idx j = begin;
+    for (idx const stop : {split, full}) {  // up to the hole's packet, and from there
+      while (j < stop) {
+        idx const next = j + glance * W < stop ? j + glance * W : stop;
+        if (!inside(c, j, next)) [[unlikely]] {
+          for (; j < next; j += W) sums = sums + careful(At{j}, W);
+          continue;
+        }
+        for (; j < next; j += W) {
+          __builtin_prefetch(soon + j, 0, 2);
+          At const at{j};
+          late(at);
+          P const x = at.load(c);
+          sums = f(sums, at, x, x);
+        }
+      }
+      if (j < full) sums = sums + careful(At{j}, W), j += W;
     }
-    if (full < end) part(full, end - full);
+    if (full < end) sums = sums + careful(Some{full, end - full}, end - full);
     return sums;
-  }
-
-  template <class Sums, class Mask>
-  static LOSSKIT_INLINE Sums masked(Sums const& sums, Mask const& counted) {
-    return sums.map([&](P const& x, P const& none) { return select(counted, x, none); });
   }
 
   // The lanes of a block as one sum in double. Pairs merge through their own +, lane by lane.
@@ -171,17 +188,58 @@ class SimdTeam {
     }
   }
 
-  void stream_row(T const* kept, T* g, idx n, T factor) const {
-    idx j = 0;
-    for (; j < n && reinterpret_cast<std::uintptr_t>(g + j) % sizeof(P) != 0; ++j) g[j] = factor * kept[j];
-    for (P const k = factor; j + W <= n; j += W) (k * P::load(kept + j)).stream(g + j);
-    for (; j < n; ++j) g[j] = factor * kept[j];
-    stream_fence();
+  // A row whose sums are known and whose gradient is not written yet.
+  struct Waiting {
+    T const* kept;
+    T* g = nullptr;
+    idx n, aligned, y;  // aligned: where a streamed row meets a packet's boundary; y: the target, or -1
+    T factor, slope;    // slope: what the target's place gets in the end
+  };
+
+  // What is done to element `at` of the row that waits, while the same element of the next row is read. A copy: in registers.
+  struct NotLate {
+    template <class At_>
+    LOSSKIT_INLINE void operator()(At_ const&) const {}
+  };
+  template <Writes writes>
+  class Late {
+   public:
+    explicit Late(Waiting const& w) : kept_(w.kept), g_(w.g), n_(w.n), aligned_(w.aligned), factor_(w.factor) {}
+
+    template <class At_>
+    LOSSKIT_INLINE void operator()(At_ const& at) const {
+      if constexpr (writes == Writes::assign) at.store(g_, factor_ * at.load(kept_));
+      else if constexpr (writes == Writes::accumulate) at.add(g_, factor_ * at.load(kept_));
+      else if constexpr (std::is_same_v<At_, At>) {  // the ends of a streamed row are left to end_waiting
+        if (idx const j = at.j + aligned_; j + W <= n_) (factor_ * P::load(kept_ + j)).stream(g_ + j);
+      }
+    }
+
+   private:
+    T const* kept_;
+    T* g_;
+    idx n_, aligned_;
+    P factor_;
+  };
+
+  void end_waiting() {
+    Waiting const& w = waiting_;
+    if (plan_.writes == Writes::stream) {  // both ends, which no whole packet covers
+      for (idx j = 0; j < w.aligned; ++j) w.g[j] = w.factor * w.kept[j];
+      for (idx j = w.aligned + (w.n - w.aligned) / W * W; j < w.n; ++j) w.g[j] = w.factor * w.kept[j];
+      stream_fence();
+    }
+    if (w.y >= 0) w.g[w.y] = w.slope;
+    waiting_.g = nullptr;
+  }
+  static idx aligned_from(T const* g, idx n) {
+    idx const past = static_cast<idx>(reinterpret_cast<std::uintptr_t>(g) % sizeof(P) / sizeof(T)), j = past == 0 ? 0 : W - past;
+    return j < n ? j : n;
   }
 
-  T* buffer_;
-  Writes writes_;
-  idx ahead_;
+  Plan plan_;
+  Waiting waiting_;
+  int turn_ = 0;
 };
 
 }  // namespace losskit::inline LOSSKIT_ISA

@@ -1,0 +1,54 @@
+// AdaptiveWingLoss: a wing for heatmaps, sharp where the truth is 1 and smooth on the background.
+// Wang, Bo and Fuxin 2019, arXiv:1904.07399, eq. 5. With y the truth, d = prediction - y, a = |d|, q = alpha - y:
+//
+//   a <  theta:  V(a) = omega ln(1 + (a / eps)^q)     S(a) = d V / d a = omega q (a / eps)^(q - 1) / (eps (1 + (a / eps)^q))
+//   a >= theta:  the tangent V(theta) + S(theta) (a - theta)        (the paper's A a - C: A = S(theta), C = theta A - V(theta))
+//   L = V(b) + S(b) (a - b) with b = min(a, theta) is both             d L / d prediction = sign(d) S(b)
+//
+// y in [0, 1], heatmap values; one outside is clamped to it, in q and in d, and counted by the caller's report.
+// alpha > 2, so that q > 1 and the slope at d = 0 is 0 for every truth; omega, eps and theta in [1e-9, 1e9].
+// C1 everywhere; at d = 0 the second derivative is infinite where q < 2, at a = theta it jumps. Limits: L ~ omega (a / eps)^q as
+// a -> 0, linear beyond theta. NaN stays NaN. Some ports divide by omega where eps belongs: their loss jumps at theta.
+//
+// With t = a / eps, q - 1 = alpha - 1 - y is kept in two parts h + l: rounded to one float it would move t^(q - 1) by |ln t| ulp
+// and more. t^(h + l) = t^h e^(l ln t), and l ln t is so small that three terms of e^ are exact to a double.
+#pragma once
+#include <cmath>
+
+#include "losskit/concepts.hpp"
+#include "losskit/core/expects.hpp"
+
+namespace losskit::inline LOSSKIT_ISA {
+
+class AdaptiveWingLoss {
+ public:
+  static constexpr char const* name = "AdaptiveWingLoss";
+  static constexpr bool truth_in_unit_interval = true;
+
+  // The paper's alpha = 2.1, omega = 14, eps = 1, theta = 0.5. Throws ParameterError outside the ranges above.
+  explicit AdaptiveWingLoss(double alpha = 2.1, double omega = 14, double eps = 1, double theta = 0.5)
+      : head_(static_cast<double>(static_cast<float>(alpha - 1))), tail_(alpha - 1 - head_), omega_(omega), eps_(eps), theta_(theta) {
+    if (!(alpha > 2 && alpha <= 1e3)) fail<ParameterError>("AdaptiveWingLoss: alpha = %g is outside (2, 1000]", alpha);
+    if (!(omega >= 1e-9 && omega <= 1e9)) fail<ParameterError>("AdaptiveWingLoss: omega = %g is outside [1e-9, 1e9]", omega);
+    if (!(eps >= 1e-9 && eps <= 1e9)) fail<ParameterError>("AdaptiveWingLoss: eps = %g is outside [1e-9, 1e9]", eps);
+    if (!(theta >= 1e-9 && theta <= 1e9)) fail<ParameterError>("AdaptiveWingLoss: theta = %g is outside [1e-9, 1e9]", theta);
+  }
+
+  template <Number X>
+  LOSSKIT_HD LOSSKIT_INLINE Jet<X> operator()(X prediction, X truth) const {
+    X const y = min(max(truth, X(0)), X(1)), d = prediction - y, a = abs(d), b = min(a, X(theta_)), t = b * (1 / eps_);
+    X const h = head_ - y, l = ((head_ - h) - y) + tail_;
+    X const e = l * log(max(t, X(smallest))), power = pow(t, h) * (1 + e * (1 + 0.5 * e)), whole = t * power;  // t^(q - 1), t^q
+    X const value = omega_ * log1p(whole), slope = (omega_ / eps_) * (h + 1 + l) * (power / (1 + whole));
+    return {value + slope * (a - b), copysign(slope, d)};
+  }
+
+  constexpr Kinks kinks() const { return {{0}, 1}; }
+
+ private:
+  static constexpr double smallest = 1e-37;  // keeps ln t finite where t = 0
+  double head_, tail_;                        // alpha - 1 = head + tail, head a float
+  double omega_, eps_, theta_;
+};
+
+}  // namespace losskit::inline LOSSKIT_ISA

@@ -1,0 +1,62 @@
+// SigmoidFocalLoss: binary cross-entropy on a logit that fades where the answer is already right.
+// Lin et al. 2017 (RetinaNet), arXiv:1708.02002, eq. 5. With x the logit, truth 1 or 0 (above 0.5 means 1),
+// z = x or -x, p = 1 / (1 + e^-z) the probability of the truth, q = 1 - p:
+//
+//   L       = -alpha_t q^gamma ln p                       alpha_t = alpha for truth 1, 1 - alpha for truth 0
+//   d L / d z = alpha_t q^gamma (gamma p ln p - q)        d L / d x is that for truth 1, its negative for truth 0
+//
+// gamma >= 0, at most 1e3; alpha in [0, 1], or no_alpha = -1: alpha_t = 1 for both (gamma = 0 then is cross-entropy). No kink.
+// Limits: z -> inf: ln p ~ -q, L -> alpha_t q^(gamma + 1) -> 0, slope -> 0; z -> -inf: L -> -alpha_t z, slope -> -alpha_t.
+// Everything comes from u = e^-|z| <= 1, so nothing overflows or cancels: p and q are 1 / (1 + u) and u / (1 + u),
+// ln p = min(z, 0) - ln(1 + u). q^gamma is all that is raised, never q^(gamma - 1). A NaN in either argument stays NaN.
+// Reduction of the paper: the sum over the number of positive truths.
+#pragma once
+#include "losskit/concepts.hpp"
+#include "losskit/core/expects.hpp"
+
+namespace losskit::inline LOSSKIT_ISA {
+
+class SigmoidFocalLoss {
+ public:
+  static constexpr char const* name = "SigmoidFocalLoss";
+  static constexpr double no_alpha = -1;
+
+  // The paper's gamma = 2, alpha = 0.25. Throws ParameterError outside the ranges above.
+  explicit SigmoidFocalLoss(double gamma = 2, double alpha = 0.25)
+      : gamma_(gamma), hit_(alpha == no_alpha ? 1 : alpha), miss_(alpha == no_alpha ? 1 : 1 - alpha) {
+    if (!(gamma >= 0 && gamma <= 1e3)) fail<ParameterError>("SigmoidFocalLoss: gamma = %g is outside [0, 1000]", gamma);
+    if (!((alpha >= 0 && alpha <= 1) || alpha == no_alpha))
+      fail<ParameterError>("SigmoidFocalLoss: alpha = %g is outside [0, 1] and not no_alpha = -1", alpha);
+    for (int i = 0; i <= 4; ++i)
+      if (gamma == i) whole_ = i;
+  }
+
+  template <Number X>
+  LOSSKIT_HD LOSSKIT_INLINE Jet<X> operator()(X prediction, X truth) const {
+    auto const hit = truth > 0.5;
+    X const z = select(hit, prediction, -prediction) + 0 * truth;  // + 0 truth: a NaN there is not lost
+    X const u = exp(-abs(z)), near = 1 / (1 + u), far = u * near;
+    auto const right = z >= 0;
+    X const p = select(right, near, far), q = select(right, far, near), log_p = min(X(0), z) - log1p(u);
+    X const weight = select(hit, X(hit_), X(miss_)) * faded(q), slope = weight * (gamma_ * p * log_p - q);
+    return {-weight * log_p, select(hit, slope, -slope)};
+  }
+
+ private:
+  template <class X>
+  LOSSKIT_HD LOSSKIT_INLINE X faded(X q) const {  // q^gamma
+    switch (whole_) {
+      case 0: return X(1);
+      case 1: return q;
+      case 2: return q * q;
+      case 3: return q * q * q;
+      case 4: return (q * q) * (q * q);
+      default: return pow(q, X(gamma_));
+    }
+  }
+
+  double gamma_, hit_, miss_;
+  int whole_ = -1;  // gamma where it is a small whole number
+};
+
+}  // namespace losskit::inline LOSSKIT_ISA

@@ -1,0 +1,43 @@
+// WingLoss: a logarithm for small errors, so that they keep pulling; the plain distance for large ones.
+// Feng et al. 2018, arXiv:1711.06753, eq. 5. With d = prediction - truth:
+//
+//   |d| <  w:  L = w ln(1 + |d| / eps)     d L / d prediction = sign(d) w / (eps + |d|)
+//   |d| >= w:  L = |d| - C                 sign(d)                        C = w - w ln(1 + w / eps), negative for w = 10, eps = 2
+//
+// d in the unit of the coordinates, w and eps too: pixels in the paper. w and eps in [1e-9, 1e9].
+// Kinks: at |d| = w the slope steps from w / (w + eps) to 1 and is that of the outer branch; at d = 0 it steps from -w / eps
+// to w / eps and is 0. Limits: L ~ w |d| / eps as d -> 0; L is continuous at w and grows like |d|. NaN stays NaN.
+#pragma once
+#include <cmath>
+
+#include "losskit/concepts.hpp"
+#include "losskit/core/expects.hpp"
+
+namespace losskit::inline LOSSKIT_ISA {
+
+class WingLoss {
+ public:
+  static constexpr char const* name = "WingLoss";
+
+  // The paper's w = 10, eps = 2. Throws ParameterError outside the ranges above.
+  explicit WingLoss(double w = 10, double eps = 2) : w_(w), eps_(eps), c_(w - w * std::log1p(w / eps)) {
+    if (!(w >= 1e-9 && w <= 1e9)) fail<ParameterError>("WingLoss: w = %g is outside [1e-9, 1e9]", w);
+    if (!(eps >= 1e-9 && eps <= 1e9)) fail<ParameterError>("WingLoss: eps = %g is outside [1e-9, 1e9]", eps);
+  }
+
+  template <Number X>
+  LOSSKIT_HD LOSSKIT_INLINE Jet<X> operator()(X prediction, X truth) const {
+    X const d = prediction - truth, a = abs(d);
+    auto const [value, steepness] = select(a >= w_, Jet<X>{a - c_, X(1)}, Jet<X>{w_ * log1p(a * (1 / eps_)), w_ / (eps_ + a)});
+    return {value, select(a <= 0, X(0), copysign(steepness, d))};
+  }
+
+  constexpr Kinks kinks() const { return {{-w_, 0, w_}, 3}; }
+  double w() const { return w_; }
+  double eps() const { return eps_; }
+
+ private:
+  double w_, eps_, c_;
+};
+
+}  // namespace losskit::inline LOSSKIT_ISA
