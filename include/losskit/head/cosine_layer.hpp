@@ -47,7 +47,7 @@ std::size_t cosine_layer_workspace_bytes(idx rows, idx classes, idx width, Write
 // dL/dx (B x D) and dL/dw (C x D) from dL/dcosines (B x C). dnorms_x: dL/d|x_i| of a scale that is the feature norm, or empty.
 template <class B, class T, class D, class X, class W>
 void cosine_layer_backward(B const& backend, CosineLayer<T> const& layer, D&& dcosines, X&& dx, W&& dw, Workspace workspace = {},
-                           Write write = Write::assign, VectorView<T const> dnorms_x = {}) {
+                           Write write = Write::assign, std::type_identity_t<VectorView<T const>> dnorms_x = {}) {
   MatrixView<T const> const dc = view(static_cast<D&&>(dcosines));
   MatrixView<T> const gx = view(static_cast<X&&>(dx)), gw = view(static_cast<W&&>(dw));
   idx const rows = layer.unit_x.rows, classes = layer.unit_w.rows, width = layer.unit_x.cols;

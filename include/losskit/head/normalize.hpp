@@ -116,7 +116,7 @@ void normalize_rows(B const& backend, X&& x, Y&& y, N&& norms) {
 // elements or empty.
 template <class B, class Y, class N, class D, class X, class T = typename decltype(view(std::declval<X>()))::value>
 void normalize_rows_backward(B const& backend, Y&& y, N&& norms, D&& dy, X&& dx, Write write = Write::assign,
-                             VectorView<T const> dnorms = {}) {
+                             std::type_identity_t<VectorView<T const>> dnorms = {}) {
   MatrixView<T> const to = view(static_cast<X&&>(dx));
   MatrixView<T const> const unit = view(static_cast<Y&&>(y)), d = view(static_cast<D&&>(dy));
   VectorView<T const> const n = view(static_cast<N&&>(norms));

@@ -93,6 +93,11 @@ struct PointBlock {
   }
 };
 
+// What a vector or matrix holds; no match for anything else, such as a Batch.
+template <class P>
+  requires Viewable<P>
+using Element = std::remove_const_t<typename decltype(view(std::declval<P>()))::value>;
+
 template <class T, class S>
 MatrixView<T, S> as_matrix(MatrixView<T, S> m) { return m; }
 template <class T, class S>
@@ -184,7 +189,7 @@ inline std::size_t point_workspace_bytes(idx rows, idx cols) {
 
 // Loss and d loss / d prediction. prediction, truth, gradient: matrices or vectors of one shape and type, any stride.
 // `gradient` may be the prediction itself (not with Write::accumulate).
-template <class B, class L, class P, class Q, class G, class T = std::remove_const_t<typename decltype(view(std::declval<P>()))::value>>
+template <class B, class L, class P, class Q, class G, class T = detail::Element<P>>
 PointReport loss_and_gradient(B const& backend, L const& loss, P&& prediction, Q&& truth, G&& gradient, Workspace workspace,
                               PointOptions const& options = {}, PointOutputs<T> const& extra = {}) {
   detail::expect_point_loss<L>();
@@ -207,7 +212,7 @@ PointReport loss_and_gradient(B const& backend, L const& loss, P&& prediction, Q
 }
 
 // Loss only.
-template <class B, class L, class P, class Q, class T = std::remove_const_t<typename decltype(view(std::declval<P>()))::value>>
+template <class B, class L, class P, class Q, class T = detail::Element<P>>
 PointReport loss_value(B const& backend, L const& loss, P&& prediction, Q&& truth, Workspace workspace,
                        PointOptions const& options = {}, PointOutputs<T> const& extra = {}) {
   detail::expect_point_loss<L>();
