@@ -97,7 +97,7 @@ class Packet {
   static LOSSKIT_INLINE Packet load(T const* p) { return Packet(Eigen::internal::ploadu<Raw>(p), raw_tag{}); }
   LOSSKIT_INLINE void store(T* p) const { Eigen::internal::pstoreu(p, raw_); }
 
-  // Past the caches, to an address that is a multiple of the packet's size; finish with stream_fence().
+  // Past the caches, to an address that is a multiple of the packet's size; finish with fence_streams().
   LOSSKIT_INLINE void stream(T* p) const {
 #if defined(__AVX512F__)
     if constexpr (single) _mm512_stream_ps(p, raw_); else _mm512_stream_pd(p, raw_);
@@ -107,6 +107,13 @@ class Packet {
     if constexpr (single) _mm_stream_ps(p, raw_); else _mm_stream_pd(p, raw_);
 #else
     store(p);
+#endif
+  }
+
+  // Makes streamed stores visible to other threads before anything that follows.
+  static LOSSKIT_INLINE void fence_streams() {
+#if defined(__SSE2__)
+    _mm_sfence();
 #endif
   }
 
@@ -303,12 +310,5 @@ class Packet {
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic pop
 #endif
-
-// Makes streamed stores visible to other threads before anything that follows.
-LOSSKIT_INLINE void stream_fence() {
-#if defined(__SSE2__)
-  _mm_sfence();
-#endif
-}
 
 }  // namespace losskit::inline LOSSKIT_ISA

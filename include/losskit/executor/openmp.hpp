@@ -30,7 +30,7 @@ class openmp {
   }
 
  private:
-  int threads_;
+  [[maybe_unused]] int threads_;
 };
 
 }  // namespace losskit::inline LOSSKIT_ISA

@@ -103,8 +103,8 @@ struct PairSums {
     return *this + PairSums{X(exp_of.s) * r, X(1), select(is_above, X(1), X(0)), select(is_hard, X(1), X(0)), r};
   }
   friend LOSSKIT_HD LOSSKIT_INLINE PairSums operator+(PairSums const& a, PairSums const& b) {
-    X const m = max(a.m, b.m), p = exp(a.m - m), q = exp(b.m - m);
-    return {m, a.z * p + b.z * q, a.above + b.above, a.hard + b.hard, a.moment * p + b.moment * q};
+    X const top = max(a.m, b.m), p = exp(a.m - top), q = exp(b.m - top);
+    return {top, a.z * p + b.z * q, a.above + b.above, a.hard + b.hard, a.moment * p + b.moment * q};
   }
   template <class F>
   LOSSKIT_HD LOSSKIT_INLINE auto map(F f) const {

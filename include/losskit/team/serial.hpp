@@ -4,6 +4,7 @@
 //   sum(c, n, hole, odd, zero, f)   sums = f(sums, at, raw, c) over the cosines of a row, from zero: each as stored, and
 //                                   tamed (team/cosines.hpp). f sees the hole too, but it counts for nothing. Carried in
 //                                   double; odd cosines are counted
+//   sum_keeping(...)                the same for the pass that fills what keep gave; a team may end the row before in it
 //   total(n, zero, f)               sums = f(sums, at) over n elements
 //   each(n, f)                      f(at) on every element
 //   keep(g)                         where e waits between the two passes over a row
@@ -39,6 +40,11 @@ class SerialTeam {
       if (j != hole) total = total + part.map(widen);
     }
     return total;
+  }
+
+  template <class Sums, class F>
+  auto sum_keeping(T const* c, idx n, idx hole, OddCosines& odd, Sums zero, F f) const {
+    return sum(c, n, hole, odd, zero, f);
   }
 
   template <class Sums, class F>

@@ -6,6 +6,7 @@
 // A team may be late: the gradient of a row waits, and is scaled lane by lane while the next row is read.
 #pragma once
 #include <cstdint>
+#include <initializer_list>
 #include <type_traits>
 
 #include "losskit/core/number.hpp"
@@ -49,6 +50,12 @@ class SimdTeam {
 
   template <class Sums, class F>
   auto sum(T const* c, idx n, idx hole, OddCosines& odd, Sums zero, F f) {
+    finish_waiting();
+    return row_sum(c, n, hole, odd, zero, f, NotLate{});
+  }
+
+  template <class Sums, class F>
+  auto sum_keeping(T const* c, idx n, idx hole, OddCosines& odd, Sums zero, F f) {
     if (!waiting_.g) return row_sum(c, n, hole, odd, zero, f, NotLate{});
     auto const total = [&] {
       switch (plan_.writes) {
@@ -227,7 +234,7 @@ class SimdTeam {
     if (plan_.writes == Writes::stream) {  // both ends, which no whole packet covers
       for (idx j = 0; j < w.aligned; ++j) w.g[j] = w.factor * w.kept[j];
       for (idx j = w.aligned + (w.n - w.aligned) / W * W; j < w.n; ++j) w.g[j] = w.factor * w.kept[j];
-      stream_fence();
+      P::fence_streams();
     }
     if (w.y >= 0) w.g[w.y] = w.slope;
     waiting_.g = nullptr;
