@@ -133,11 +133,36 @@ LOSSKIT_INLINE P log1p(P u) {
   return detail::log_of(select(u <= 1e30, fma(lost, unscale(w, m), f), f), e);
 }
 
-// x^y for x >= 0. 2^(y log2 x) with log2 x in two parts: 2 / ln(2) atanh(s), s = (m - 1) / (m + 1), of which s, s^3 / 3 and
+// The parts of the logistic function: with u = e^-a, a >= 0, they are 1 / (1 + u), u / (1 + u) and log(1 + u). The first two come
+// as sums of two numbers, for products of several of them: the low part is what one number loses (0 where nothing is known).
+template <class X>
+struct Logistic { X near, near_low, far, far_low, log1p; };
+
+template <class X>
+LOSSKIT_HD LOSSKIT_INLINE Logistic<X> logistic(X a) {
+  X const u = exp(-a), near = 1 / (1 + u);
+  return {near, X(0), u * near, X(0), log1p(u)};
+}
+// On packets of floats no reduction of the logarithm is needed, u being in [0, 1]: u + u^2 r(u), r of degree 8. Every rounding
+// before the parts is followed by its remainder. Largest error of a sum of two 0.55 ulp, of the logarithm 0.9 ulp.
+template <Simd P>
+  requires detail::is_float<P>
+LOSSKIT_INLINE Logistic<P> logistic(P a) {
+  auto const [n, g] = detail::exp_parts(-min(a, P(104)));
+  P const s = g + 1, u = scale2(s, n), u_low = scale2((1 - s) + g, n);
+  P const w = u + 1, w_low = (1 - w) + u + u_low, near = 1 / w, far = rounded(u * near);
+  P const left = -fma(near, w_low, product_minus(near, w, P(1)));  // 1 - near (1 + u)
+  P const far_low = fma(far, left, fma(near, u_low, product_minus(u, near, far)));
+  P const r = detail::horner(u, -0.499999344, 0.333305478, -0.249587327, 0.196949244, -0.153508022, 0.106679156, -0.0574968532,
+                             0.0200948026, -0.00328995753);
+  return {near, near * left, far, far_low, u + fma(u * u, r, u_low * near)};
+}
+
+// x^(y + y_low) for x >= 0, y_low below an ulp of y. 2^(y log2 x) with log2 x in two parts: 2 / ln(2) atanh(s), s = (m - 1) / (m + 1), of which s, s^3 / 3 and
 // all products that carry them are kept to twice the precision. x^0 = 1 for every x; negative x gives NaN.
 // Largest error 1.0 / 1.0 ulp.
 template <Simd P>
-LOSSKIT_INLINE P pow(P x, P y) {
+LOSSKIT_INLINE P pow(P x, P y, P y_low) {
   using T = typename P::scalar;
   constexpr bool single = detail::is_float<P>;
   auto const [m, e] = split2(x);
@@ -162,10 +187,27 @@ LOSSKIT_INLINE P pow(P x, P y) {
   P const k = detail::two_over_ln2<T>.high, b = rounded(a * k), bl = fma(al, k, fma(a, P(detail::two_over_ln2<T>.low), product_minus(a, k, b)));
   P const g = e + b, gl = (e - g) + b + bl;
   // y (g + gl) = n + r
-  P const yg = rounded(y * g), n = (yg + P::shifter) - P::shifter, r = fma(y, gl, product_minus(y, g, n));
+  P const yg = rounded(y * g), n = (yg + P::shifter) - P::shifter;
+  P const r = fma(y_low, g, fma(y, gl, product_minus(y, g, n)));
   P const far = select(yg > 0, P(std::numeric_limits<T>::infinity()), P(0));
   P const power = select(abs(yg) >= (single ? 160 : 1100), far, scale2(detail::exp2m1_reduced(r) + 1, n));
   return select(abs(y) <= 0, P(1), power);
+}
+
+template <Simd P>
+LOSSKIT_INLINE P pow(P x, P y) { return pow(x, y, P(0)); }
+
+// The same on other numbers: x^y e^(y_low ln x), whose second factor is so near 1 that three terms of it are exact.
+template <class X>
+LOSSKIT_HD LOSSKIT_INLINE X pow(X x, X y, X y_low) {
+  X const e = y_low * log(max(x, X(1e-37)));
+  return pow(x, y) * (1 + e * (1 + 0.5 * e));
+}
+
+// a b + c, rounded once where X can.
+template <class X>
+LOSSKIT_HD LOSSKIT_INLINE X multiply_add(X a, X b, X c) {
+  if constexpr (Simd<X>) return fma(a, b, c); else return a * b + c;
 }
 
 }  // namespace losskit::inline LOSSKIT_ISA

@@ -25,7 +25,7 @@ namespace detail {
 template <class Team, class T>
 double dot(Team& team, T const* a, T const* b, idx n) {
   using Sums = DotSum<typename Team::number>;
-  return team.total(n, Sums::zero(), [=](auto const& sum, auto at) { return sum + Sums{at.load(a) * at.load(b)}; }).dot.v;
+  return team.total(n, Sums{}, [=](auto& sum, auto at) { sum.add({at.load(a) * at.load(b)}); }).dot.v;
 }
 
 // |x|, whatever the size of its elements. NaN if one is NaN.

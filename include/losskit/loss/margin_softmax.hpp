@@ -84,7 +84,7 @@ struct LossRow {
     auto const end = close_row(sums, at_y.psi, known.scale(), known.shift(), rows.loss.objective, rows.weight(i));
     record.loss = end.loss;
     record.angle = std::acos(at_y.cosine >= 1 ? 1.0 : at_y.cosine <= -1 ? -1.0 : double(at_y.cosine));
-    record.above = static_cast<idx>(sums.above.v);
+    record.above = static_cast<idx>(sums.above.v) + !std::isfinite(at_y.cosine);  // with one class nothing else says so
     record.hard = static_cast<idx>(sums.hard.v);
     if constexpr (Gradient) {
       double const u = rows.upstream(i) / rows.divisor;
@@ -148,17 +148,17 @@ struct LogitsRow {
     auto const rest = rows.loss.rest;
     RowRecord& record = records[i] = RowRecord{};
     using Sums = RowSums<typename Team::number, false>;
-    auto const sums = team.sum(c, n, ignored ? -1 : y, record.odd, Sums::zero(), [=](auto const& sum, auto at, auto raw, auto x) {
+    auto const sums = team.sum(c, n, ignored ? -1 : y, record.odd, Sums{}, [=](auto& sum, auto at, auto raw, auto x) {
       using X = std::remove_cv_t<decltype(x)>;
       X const r = rest.rest(x, X(threshold)).value;
       at.store(out, X(s) * r);
-      return sum.with(Bounded<T>{}, X(0), r, !(raw < X(c_y)), raw > X(threshold));
+      sum.add(Bounded<T>{}, X(0), r, !(raw < X(c_y)), raw > X(threshold));
     });
     if (ignored) return;
     team.once([&] { out[y] = T(rows.scale(i) * at_y.psi.value); });
     record.valid = true;
     record.angle = std::acos(c_y >= 1 ? 1.0 : c_y <= -1 ? -1.0 : double(c_y));
-    record.above = static_cast<idx>(sums.above.v);
+    record.above = static_cast<idx>(sums.above.v) + !std::isfinite(at_y.cosine);
     record.hard = static_cast<idx>(sums.hard.v);
   }
 };
@@ -183,12 +183,12 @@ struct LogitsBackwardRow {
     auto const rest = rows.loss.rest;
     OddCosines odd;
     using Sums = DotSum<typename Team::number>;
-    auto const sums = team.sum(c, n, ignored ? -1 : y, odd, Sums::zero(), [=](auto const& sum, auto at, auto, auto x) {
+    auto const sums = team.sum(c, n, ignored ? -1 : y, odd, Sums{}, [=](auto& sum, auto at, auto, auto x) {
       using X = std::remove_cv_t<decltype(x)>;
       Jet<X> const r = rest.rest(x, X(threshold));
       X const d = at.load(dz);
       accumulate ? at.add(g, X(k) * d * r.slope) : at.store(g, X(k) * d * r.slope);
-      return sum + DotSum<X>{d * r.value};
+      sum.add({d * r.value});
     });
     if (!ignored) team.once([&] { g[y] = before + T(rows.scale(i) * u * dz_y * at_y.psi.slope); });
     if (scale_gradient) scale_gradient[i] = T(u * (sums.dot.v + dz_y * (ignored ? 0 : at_y.psi.value)));

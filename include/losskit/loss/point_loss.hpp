@@ -38,10 +38,11 @@ concept UnitTruth = requires { requires L::truth_in_unit_interval; };
 template <class X>
 struct PointSums {
   static constexpr bool paired = false;
-  X loss, clamped, non_finite;
-  LOSSKIT_HD static PointSums zero() { return {X(0), X(0), X(0)}; }
-  friend LOSSKIT_HD LOSSKIT_INLINE PointSums operator+(PointSums const& a, PointSums const& b) {
-    return {a.loss + b.loss, a.clamped + b.clamped, a.non_finite + b.non_finite};
+  X loss = 0, clamped = 0, non_finite = 0;
+  LOSSKIT_HD LOSSKIT_INLINE void add(PointSums const& b) {
+    loss = loss + b.loss;
+    clamped = clamped + b.clamped;
+    non_finite = non_finite + b.non_finite;
   }
   template <class F>
   LOSSKIT_HD LOSSKIT_INLINE auto map(F f) const {
@@ -63,7 +64,7 @@ struct PointBlock {
 
   template <class Team>
   void operator()(Team& team, idx k) const {
-    auto total = PointSums<Scalar<double>>::zero();
+    PointSums<Scalar<double>> total;
     idx const first = k / blocks_per_row * rows_per_block, from = k % blocks_per_row * cols_per_block;
     idx const last = first + rows_per_block < prediction.rows ? first + rows_per_block : prediction.rows;
     idx const count = from + cols_per_block < prediction.cols ? cols_per_block : prediction.cols - from;
@@ -72,7 +73,7 @@ struct PointBlock {
       T const* const w = Weighted ? weights.row(i) + from : nullptr;
       T *const g = Gradient ? gradient.row(i) + from : nullptr, *const each = Losses ? losses.row(i) + from : nullptr;
       using Sums = PointSums<typename Team::number>;
-      total = total + team.total(count, Sums::zero(), [=, policy = loss, factor_ = factor, add = accumulate](auto const& sum, auto at) {
+      total.add(team.total(count, Sums{}, [=, policy = loss, factor_ = factor, add = accumulate](auto& sum, auto at) {
         auto const x = at.load(p);
         using X = std::remove_cv_t<decltype(x)>;
         X const y = at.load(t);
@@ -83,11 +84,11 @@ struct PointBlock {
         }
         if constexpr (Losses) at.store(each, jet.value);
         if constexpr (Gradient) add ? at.add(g, X(factor_) * jet.slope) : at.store(g, X(factor_) * jet.slope);
-        X clamped = sum.clamped;
-        if constexpr (UnitTruth<L>) clamped = select(min(max(y, X(0)), X(1)) < y, clamped + 1, select(y < X(0), clamped + 1, clamped));
-        X const large = X(double(std::numeric_limits<T>::max()));
-        return PointSums<X>{sum.loss + jet.value, clamped, select(abs(jet.value) <= large, sum.non_finite, sum.non_finite + 1)};
-      });
+        sum.loss = sum.loss + jet.value;
+        if constexpr (UnitTruth<L>) sum.clamped = select(y < X(0), sum.clamped + 1, select(y > X(1), sum.clamped + 1, sum.clamped));
+        X const largest = X(double(std::numeric_limits<T>::max()));
+        sum.non_finite = select(abs(jet.value) <= largest, sum.non_finite, sum.non_finite + 1);
+      }));
     }
     sums[k] = total;
   }
@@ -149,8 +150,8 @@ PointReport run_points(B const& backend, L const& loss, MatrixView<T const> x, M
   if (w.data) with_weights(std::true_type{}); else with_weights(std::false_type{});
   PointReport report;
   report.elements = elements;
-  auto total = PointSums<Scalar<double>>::zero();
-  for (idx k = 0; k < cut.count; ++k) total = total + sums[k];
+  PointSums<Scalar<double>> total;
+  for (idx k = 0; k < cut.count; ++k) total.add(sums[k]);
   report.loss = total.loss.v / divisor;
   report.truth_clamped = static_cast<idx>(total.clamped.v);
   report.non_finite = static_cast<idx>(total.non_finite.v);

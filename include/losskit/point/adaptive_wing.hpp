@@ -11,12 +11,13 @@
 // a -> 0, linear beyond theta. NaN stays NaN. Some ports divide by omega where eps belongs: their loss jumps at theta.
 //
 // With t = a / eps, q - 1 = alpha - 1 - y is kept in two parts h + l: rounded to one float it would move t^(q - 1) by |ln t| ulp
-// and more. t^(h + l) = t^h e^(l ln t), and l ln t is so small that three terms of e^ are exact to a double.
+// and more.
 #pragma once
 #include <cmath>
 
 #include "losskit/concepts.hpp"
 #include "losskit/core/expects.hpp"
+#include "losskit/core/math.hpp"
 
 namespace losskit::inline LOSSKIT_ISA {
 
@@ -38,16 +39,16 @@ class AdaptiveWingLoss {
   LOSSKIT_HD LOSSKIT_INLINE Jet<X> operator()(X prediction, X truth) const {
     X const y = min(max(truth, X(0)), X(1)), d = prediction - y, a = abs(d), b = min(a, X(theta_)), t = b * (1 / eps_);
     X const h = head_ - y, l = ((head_ - h) - y) + tail_;
-    X const e = l * log(max(t, X(smallest))), power = pow(t, h) * (1 + e * (1 + 0.5 * e)), whole = t * power;  // t^(q - 1), t^q
-    X const value = omega_ * log1p(whole), slope = (omega_ / eps_) * (h + 1 + l) * (power / (1 + whole));
+    X const power = pow(t, h, l), whole = t * power;  // t^(q - 1), t^q
+    X const value = omega_ * log1p(whole), steepness = omega_ / eps_;
+    X const slope = multiply_add(steepness, h, multiply_add(steepness, l, steepness)) * (power / (1 + whole));
     return {value + slope * (a - b), copysign(slope, d)};
   }
 
   constexpr Kinks kinks() const { return {{0}, 1}; }
 
  private:
-  static constexpr double smallest = 1e-37;  // keeps ln t finite where t = 0
-  double head_, tail_;                        // alpha - 1 = head + tail, head a float
+  double head_, tail_;  // alpha - 1 = head + tail, head a float
   double omega_, eps_, theta_;
 };
 

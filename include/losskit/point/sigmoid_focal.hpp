@@ -13,6 +13,7 @@
 #pragma once
 #include "losskit/concepts.hpp"
 #include "losskit/core/expects.hpp"
+#include "losskit/core/math.hpp"
 
 namespace losskit::inline LOSSKIT_ISA {
 
@@ -35,23 +36,26 @@ class SigmoidFocalLoss {
   LOSSKIT_HD LOSSKIT_INLINE Jet<X> operator()(X prediction, X truth) const {
     auto const hit = truth > 0.5;
     X const z = select(hit, prediction, -prediction) + 0 * truth;  // + 0 truth: a NaN there is not lost
-    X const u = exp(-abs(z)), near = 1 / (1 + u), far = u * near;
+    auto const parts = logistic(abs(z));
     auto const right = z >= 0;
-    X const p = select(right, near, far), q = select(right, far, near), log_p = min(X(0), z) - log1p(u);
-    X const weight = select(hit, X(hit_), X(miss_)) * faded(q), slope = weight * (gamma_ * p * log_p - q);
+    X const q = select(right, parts.far, parts.near), q_low = select(right, parts.far_low, parts.near_low);
+    X const p = select(right, parts.near + parts.near_low, parts.far + parts.far_low), log_p = min(X(0), z) - parts.log1p;
+    X const weight = select(hit, X(hit_), X(miss_)) * faded(q, q_low), slope = weight * multiply_add(gamma_ * p, log_p, -(q + q_low));
     return {-weight * log_p, select(hit, slope, -slope)};
   }
 
  private:
+  // (q + q_low)^gamma, q_low below an ulp of q
   template <class X>
-  LOSSKIT_HD LOSSKIT_INLINE X faded(X q) const {  // q^gamma
+  LOSSKIT_HD LOSSKIT_INLINE X faded(X q, X q_low) const {
+    X const square = multiply_add(q, q, 2 * q * q_low);
     switch (whole_) {
       case 0: return X(1);
-      case 1: return q;
-      case 2: return q * q;
-      case 3: return q * q * q;
-      case 4: return (q * q) * (q * q);
-      default: return pow(q, X(gamma_));
+      case 1: return q + q_low;
+      case 2: return square;
+      case 3: return square * (q + q_low);
+      case 4: return square * square;
+      default: return pow(q + q_low, X(gamma_));
     }
   }
 

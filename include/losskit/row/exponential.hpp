@@ -65,23 +65,28 @@ struct Relative {
 template <class Exp, class X, bool Moment>
 struct SumsOf;
 
+// Sums are added to member by member, never assigned whole: compilers then hold them in registers.
 // sum of e; classes not below the target (the rank); classes above the threshold; sum of e r where Moment is asked for.
 template <class X, bool Moment>
 struct RowSums {
   static constexpr bool paired = false;
-  X z, above, hard, moment;
+  X z = 0, above = 0, hard = 0, moment = 0;
 
-  LOSSKIT_HD static RowSums zero() { return {X(0), X(0), X(0), X(0)}; }
   // One more class: its e and r, whether it is not below the target, whether it is above the threshold.
   template <class Mask, class T>
-  LOSSKIT_HD LOSSKIT_INLINE RowSums with(Bounded<T> const&, X e, X r, Mask is_above, Mask is_hard) const {
-    return {z + e, select(is_above, above + 1, above), select(is_hard, hard + 1, hard), Moment ? moment + e * r : moment};
+  LOSSKIT_HD LOSSKIT_INLINE void add(Bounded<T> const&, X e, X r, Mask is_above, Mask is_hard) {
+    z = z + e;
+    above = select(is_above, above + 1, above);
+    hard = select(is_hard, hard + 1, hard);
+    if constexpr (Moment) moment = moment + e * r;
   }
-  friend LOSSKIT_HD LOSSKIT_INLINE RowSums operator+(RowSums const& a, RowSums const& b) {
-    if constexpr (Moment) return {a.z + b.z, a.above + b.above, a.hard + b.hard, a.moment + b.moment};
-    else return {a.z + b.z, a.above + b.above, a.hard + b.hard, X(0)};
+  LOSSKIT_HD LOSSKIT_INLINE void add(RowSums const& b) {
+    z = z + b.z;
+    above = above + b.above;
+    hard = hard + b.hard;
+    if constexpr (Moment) moment = moment + b.moment;
   }
-  // Every member through f: lanes to one number, a mask that leaves lanes out.
+  // Every member through f(member, its zero): lanes to one number, a mask that leaves lanes out.
   template <class F>
   LOSSKIT_HD LOSSKIT_INLINE auto map(F f) const {
     using Y = decltype(f(z, X(0)));
@@ -93,18 +98,21 @@ struct RowSums {
 template <class X, bool Moment>
 struct PairSums {
   static constexpr bool paired = true;
-  X m, z, above, hard, moment;
-
   // A number no logit reaches; finite, so that m - m' is never NaN.
   static constexpr double lowest = -1e30;
-  LOSSKIT_HD static PairSums zero() { return {X(lowest), X(0), X(0), X(0), X(0)}; }
+  X m = lowest, z = 0, above = 0, hard = 0, moment = 0;
+
   template <class Mask, class T>
-  LOSSKIT_HD LOSSKIT_INLINE PairSums with(Relative<T> const& exp_of, X, X r, Mask is_above, Mask is_hard) const {
-    return *this + PairSums{X(exp_of.s) * r, X(1), select(is_above, X(1), X(0)), select(is_hard, X(1), X(0)), r};
+  LOSSKIT_HD LOSSKIT_INLINE void add(Relative<T> const& exp_of, X, X r, Mask is_above, Mask is_hard) {
+    add(PairSums{X(exp_of.s) * r, X(1), select(is_above, X(1), X(0)), select(is_hard, X(1), X(0)), r});
   }
-  friend LOSSKIT_HD LOSSKIT_INLINE PairSums operator+(PairSums const& a, PairSums const& b) {
-    X const top = max(a.m, b.m), p = exp(a.m - top), q = exp(b.m - top);
-    return {top, a.z * p + b.z * q, a.above + b.above, a.hard + b.hard, a.moment * p + b.moment * q};
+  LOSSKIT_HD LOSSKIT_INLINE void add(PairSums const& b) {
+    X const top = max(m, b.m), p = exp(m - top), q = exp(b.m - top);
+    m = top;
+    z = z * p + b.z * q;
+    above = above + b.above;
+    hard = hard + b.hard;
+    moment = moment * p + b.moment * q;
   }
   template <class F>
   LOSSKIT_HD LOSSKIT_INLINE auto map(F f) const {
@@ -122,9 +130,8 @@ struct SumsOf<Relative<T>, X, Moment> { using type = PairSums<X, Moment>; };
 template <class X>
 struct DotSum {
   static constexpr bool paired = false;
-  X dot;
-  LOSSKIT_HD static DotSum zero() { return {X(0)}; }
-  friend LOSSKIT_HD LOSSKIT_INLINE DotSum operator+(DotSum const& a, DotSum const& b) { return {a.dot + b.dot}; }
+  X dot = 0;
+  LOSSKIT_HD LOSSKIT_INLINE void add(DotSum const& b) { dot = dot + b.dot; }
   template <class F>
   LOSSKIT_HD LOSSKIT_INLINE auto map(F f) const {
     return DotSum<decltype(f(dot, X(0)))>{f(dot, X(0))};
@@ -134,8 +141,7 @@ struct DotSum {
 // For passes that only write.
 struct NoSums {
   static constexpr bool paired = false;
-  LOSSKIT_HD static NoSums zero() { return {}; }
-  friend LOSSKIT_HD NoSums operator+(NoSums, NoSums) { return {}; }
+  LOSSKIT_HD void add(NoSums) {}
   template <class F>
   LOSSKIT_HD NoSums map(F) const { return {}; }
 };

@@ -47,15 +47,15 @@ LOSSKIT_HD auto open_row(Team& team, T const* c, idx n, idx y, Kept kept, Rest r
                          OddCosines& odd) {
   T const c_y = at_y.cosine, threshold = at_y.threshold;
   using Sums = typename SumsOf<Exp, typename Team::number, Moment>::type;
-  auto const f = [=](auto const& sums, auto at, auto raw, auto x) {
+  auto const f = [=](auto& sums, auto at, auto raw, auto x) {
     using X = std::remove_cv_t<decltype(x)>;
     Jet<X> const r = rest.rest(x, X(threshold));
     X const e = exp_of(r.value);
     keep_at(at, kept, e * r.slope);
-    return sums.with(exp_of, e, r.value, !(raw < X(c_y)), raw > X(threshold));
+    sums.add(exp_of, e, r.value, !(raw < X(c_y)), raw > X(threshold));
   };
-  if constexpr (std::is_same_v<Kept, Nothing>) return team.sum(c, n, y, odd, Sums::zero(), f);
-  else return team.sum_keeping(c, n, y, odd, Sums::zero(), f);
+  if constexpr (std::is_same_v<Kept, Nothing>) return team.sum(c, n, y, odd, Sums{}, f);
+  else return team.sum_keeping(c, n, y, odd, Sums{}, f);
 }
 
 // e as the sums know it: relative to the largest logit once that is known.
@@ -91,12 +91,11 @@ LOSSKIT_HD void gradient_row(Team& team, T const* c, T* g, idx n, idx y, Rest re
   bool const here = y >= 0 && y < n;
   T const before = here && accumulate ? g[y] : T(0), k = T(factor);
   OddCosines counted_before;
-  team.sum(c, n, y, counted_before, NoSums{}, [=](NoSums none, auto at, auto, auto x) {
+  team.sum(c, n, y, counted_before, NoSums{}, [=](NoSums&, auto at, auto, auto x) {
     using X = std::remove_cv_t<decltype(x)>;
     Jet<X> const r = rest.rest(x, X(threshold));
     X const d = X(k) * exp_of(r.value) * r.slope;
     accumulate ? at.add(g, d) : at.store(g, d);
-    return none;
   });
   team.once([=] { if (here) g[y] = before + T(slope); });
 }

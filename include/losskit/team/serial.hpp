@@ -1,11 +1,11 @@
 // SerialTeam: one thread, one number at a time. The reference for every other team: read this one.
 //
 // A team works on one row. Its verbs:
-//   sum(c, n, hole, odd, zero, f)   sums = f(sums, at, raw, c) over the cosines of a row, from zero: each as stored, and
-//                                   tamed (team/cosines.hpp). f sees the hole too, but it counts for nothing. Carried in
+//   sum(c, n, hole, odd, zero, f)   f(sums, at, raw, c) adds each cosine of a row to sums, from zero: as stored, and tamed
+//                                   (team/cosines.hpp). f sees the hole too, but it counts for nothing. Carried in
 //                                   double; odd cosines are counted
 //   sum_keeping(...)                the same for the pass that fills what keep gave; a team may end the row before in it
-//   total(n, zero, f)               sums = f(sums, at) over n elements
+//   total(n, zero, f)               f(sums, at) over n elements
 //   each(n, f)                      f(at) on every element
 //   keep(g)                         where e waits between the two passes over a row
 //   finish(kept, g, n, y, scale)    the second pass: scales what was kept into the gradient
@@ -36,8 +36,9 @@ class SerialTeam {
   auto sum(T const* c, idx n, idx hole, OddCosines& odd, Sums zero, F f) const {
     auto total = zero.map(widen);
     for (idx j = 0; j < n; ++j) {
-      auto const part = f(zero, At{j}, number(c[j]), number(tamed(c[j], odd)));
-      if (j != hole) total = total + part.map(widen);
+      Sums one = zero;
+      f(one, At{j}, number(c[j]), number(tamed(c[j], odd)));
+      if (j != hole) total.add(one.map(widen));
     }
     return total;
   }
@@ -50,7 +51,11 @@ class SerialTeam {
   template <class Sums, class F>
   auto total(idx n, Sums zero, F f) const {
     auto total = zero.map(widen);
-    for (idx j = 0; j < n; ++j) total = total + f(zero, At{j}).map(widen);
+    for (idx j = 0; j < n; ++j) {
+      Sums one = zero;
+      f(one, At{j});
+      total.add(one.map(widen));
+    }
     return total;
   }
 

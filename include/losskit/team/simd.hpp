@@ -75,12 +75,13 @@ class SimdTeam {
       idx const end = begin + block < n ? begin + block : n;
       Sums sums = zero;
       idx j = begin;
-      for (; j + W <= end; j += W) sums = f(sums, At{j});
+      for (; j + W <= end; j += W) f(sums, At{j});
       if (j < end) {
-        auto const counted = P::first_lanes(end - j);
-        sums = sums + f(zero, Some{j, end - j}).map([&](P const& value, P const& none) { return select(counted, value, none); });
+        Sums last = zero;
+        f(last, Some{j, end - j});
+        sums.add(masked(last, P::first_lanes(end - j)));
       }
-      total = total + across(sums);
+      total.add(across(sums));
     }
     return total;
   }
@@ -132,25 +133,13 @@ class SimdTeam {
   auto row_sum(T const* c, idx n, idx hole, OddCosines& odd, Sums zero, F const& f, Lag const& late) const {
     auto total = across(zero);
     for (idx begin = 0; begin < n; begin += block)
-      total = total + across(block_sum(c, begin, begin + block < n ? begin + block : n, hole, odd, zero, f, late));
+      total.add(across(block_sum(c, begin, begin + block < n ? begin + block : n, hole, odd, zero, f, late)));
     return total;
   }
 
   template <class Sums, class F, class Lag>
   LOSSKIT_INLINE Sums block_sum(T const* c, idx begin, idx end, idx hole, OddCosines& odd, Sums zero, F f, Lag late) const {
     T const* const soon = c + plan_.ahead;
-    // A packet with a hole, an end, or a cosine that may not lie inside (-1, 1).
-    auto const careful = [&](auto const& at, idx count) -> Sums {
-      idx const j = at.j;
-      T tame[W];
-      for (idx l = 0; l < count; ++l) tame[l] = tamed(c[j + l], odd);
-      late(at);
-      auto const counted = hole >= j && hole < j + count
-                               ? P::first_lanes(hole - j) | (P::first_lanes(count) & !P::first_lanes(hole - j + 1))
-                               : P::first_lanes(count);
-      P const raw = at.load(c), x = P::load_some(tame, count);
-      return f(zero, at, raw, x).map([&](P const& value, P const& none) { return select(counted, value, none); });
-    };
     idx const full = begin + (end - begin) / W * W;
     idx const split = hole >= begin && hole < full ? begin + (hole - begin) / W * W : full;
     Sums sums = zero;
@@ -159,7 +148,7 @@ class SimdTeam {
       while (j < stop) {
         idx const next = j + glance * W < stop ? j + glance * W : stop;
         if (!inside(c, j, next)) [[unlikely]] {
-          for (; j < next; j += W) sums = sums + careful(At{j}, W);
+          for (; j < next; j += W) sums.add(careful(c, At{j}, W, hole, odd, zero, f, late));
           continue;
         }
         for (; j < next; j += W) {
@@ -167,13 +156,34 @@ class SimdTeam {
           At const at{j};
           late(at);
           P const x = at.load(c);
-          sums = f(sums, at, x, x);
+          f(sums, at, x, x);
         }
       }
-      if (j < full) sums = sums + careful(At{j}, W), j += W;
+      if (j < full) {
+        sums.add(careful(c, At{j}, W, hole, odd, zero, f, late));
+        j += W;
+      }
     }
-    if (full < end) sums = sums + careful(Some{full, end - full}, end - full);
+    if (full < end) sums.add(careful(c, Some{full, end - full}, end - full, hole, odd, zero, f, late));
     return sums;
+  }
+
+  // A packet with the hole, the row's end, or a cosine that may not lie inside (-1, 1).
+  template <class At_, class Sums, class F, class Lag>
+  [[gnu::noinline]] static Sums careful(T const* c, At_ at, idx count, idx hole, OddCosines& odd, Sums zero, F const& f, Lag const& late) {
+    idx const j = at.j;
+    T tame[W];
+    for (idx l = 0; l < count; ++l) tame[l] = tamed(c[j + l], odd);
+    late(at);
+    Sums sums = zero;
+    f(sums, at, at.load(c), P::load_some(tame, count));
+    bool const here = hole >= j && hole < j + count;  // then the lanes before it count, and those after
+    return masked(sums, here ? P::first_lanes(hole - j) | (P::first_lanes(count) & !P::first_lanes(hole - j + 1)) : P::first_lanes(count));
+  }
+
+  template <class Sums, class Mask>
+  static LOSSKIT_INLINE Sums masked(Sums const& sums, Mask const& counted) {
+    return sums.map([&](P const& value, P const& none) { return select(counted, value, none); });
   }
 
   // The lanes of a block as one sum in double. Pairs merge through their own +, lane by lane.
@@ -188,7 +198,7 @@ class SimdTeam {
         };
       };
       auto sum = lanes.map(lane(0));
-      for (idx l = 1; l < W; ++l) sum = sum + lanes.map(lane(l));
+      for (idx l = 1; l < W; ++l) sum.add(lanes.map(lane(l)));
       return sum;
     } else {
       return lanes.map([](P const& x, P const&) { return Scalar<double>(x.sum()); });
