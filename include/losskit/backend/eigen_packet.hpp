@@ -223,6 +223,24 @@ class Packet {
   static constexpr T shifter = T(1.5) / std::numeric_limits<T>::epsilon() + T(bias);
   friend LOSSKIT_INLINE Packet power2(Packet shifted) { return of_bits(shifted.bits() << mantissa); }
 
+#if defined(__AVX512F__)
+  // A register as a table. Adding `fine_shifter` rounds x to 32nds and leaves 32 x in the lowest bits; fine_power2 makes 2^x of
+  // them: the table holds the bits of 2^(i/32) less i << 18, so that one addition of 32 x << 18 sets fraction and exponent.
+  static constexpr bool has_fine_power2 = single;
+  static constexpr T fine_shifter = T(1.5 * (1 << 18));
+  friend LOSSKIT_INLINE Packet fine_power2(Packet shifted) requires(single) {
+    alignas(64) static constexpr std::uint32_t table[32] = {
+        0x3f800000, 0x3f7ecd87, 0x3f7daac3, 0x3f7c980f, 0x3f7b95c2, 0x3f7aa43a, 0x3f79c3d3, 0x3f78f4f0,
+        0x3f7837f0, 0x3f778d3a, 0x3f76f532, 0x3f767043, 0x3f75fed7, 0x3f75a15b, 0x3f75583f, 0x3f7523f6,
+        0x3f7504f3, 0x3f74fbaf, 0x3f7508a4, 0x3f752c4d, 0x3f75672a, 0x3f75b9be, 0x3f76248c, 0x3f76a81e,
+        0x3f7744fd, 0x3f77fbb8, 0x3f78ccdf, 0x3f79b907, 0x3f7ac0c7, 0x3f7be4ba, 0x3f7d257d, 0x3f7e83b3};
+    __m512i const x = (__m512i)shifted.raw_;
+    return {(Raw)_mm512_add_epi32(_mm512_permutex2var_epi32(_mm512_load_si512(table), x, _mm512_load_si512(table + 16)), _mm512_slli_epi32(x, 18)), raw_tag{}};
+  }
+#else
+  static constexpr bool has_fine_power2 = false;
+#endif
+
   // p 2^n for a whole number n, however far p or 2^n alone would leave the range; |n| <= 2 bias - 2.
   friend LOSSKIT_INLINE Packet scale2(Packet p, Packet n) {
 #if defined(__AVX512F__)
