@@ -88,8 +88,11 @@ struct LossRow {
     record.hard = static_cast<idx>(sums.hard.v);
     if constexpr (Gradient) {
       double const u = rows.upstream(i) / rows.divisor;
-      if constexpr (kept_in_pass) team.finish(kept, g, n, y, RowScale{u * end.factor, u * end.slope});
-      else
+      if constexpr (kept_in_pass) {
+        double const lift = lift_of<T>(u * end.factor);
+        if (lift != 1) team.each(n, [=](auto at) { at.store(kept, decltype(at.load(kept))(T(lift)) * at.load(kept)); });
+        team.finish(kept, g, n, y, RowScale{u * end.factor / lift, u * end.slope});
+      } else
         gradient_row(team, c, g, n, y, rows.loss.rest, known, at_y.threshold, u * end.factor, u * end.slope,
                      rows.options.write == Write::accumulate);
     }

@@ -8,6 +8,7 @@
 // 1. open: e_j r'_j kept, and the sums of the row. 2. close: one scalar a row, in double. 3. the team scales what was kept.
 #pragma once
 #include <cmath>
+#include <limits>
 #include <type_traits>
 
 #include "losskit/concepts.hpp"
@@ -84,17 +85,24 @@ LOSSKIT_HD RowEnd close_row(Sums const& sums, Jet<double> psi, double s, double 
   return {weight * o.value.v, alone ? 0 : -d * s / z, d * s * psi.slope, d * (psi.value - (alone ? 0 : sums.moment.v / z))};
 }
 
+// s q / Z can pass T's range while s q e_j / Z does not: where every e is tiny. Then a power of two moves from the factor into
+// the e. 1 nearly always.
+template <class T>
+LOSSKIT_HD double lift_of(double factor) {
+  return ::fabs(factor) < 0.5 * double(std::numeric_limits<T>::max()) ? 1 : 18446744073709551616.0;  // 2^64
+}
+
 // The gradient of a row from its cosines, where e was not kept: dL/dc_j = factor e_j r'_j, and `slope` at the target.
 template <class Team, class T, class Rest, class Exp>
 LOSSKIT_HD void gradient_row(Team& team, T const* c, T* g, idx n, idx y, Rest rest, Exp exp_of, T threshold,
                              double factor, double slope, bool accumulate) {
   bool const here = y >= 0 && y < n;
-  T const before = here && accumulate ? g[y] : T(0), k = T(factor);
+  T const before = here && accumulate ? g[y] : T(0), lift = T(lift_of<T>(factor)), k = T(factor / double(lift));
   OddCosines counted_before;
   team.sum(c, n, y, counted_before, NoSums{}, [=](NoSums&, auto at, auto, auto x) {
     using X = std::remove_cv_t<decltype(x)>;
     Jet<X> const r = rest.rest(x, X(threshold));
-    X const d = X(k) * exp_of(r.value) * r.slope;
+    X const d = X(k) * (X(lift) * exp_of(r.value)) * r.slope;
     accumulate ? at.add(g, d) : at.store(g, d);
   });
   team.once([=] { if (here) g[y] = before + T(slope); });
