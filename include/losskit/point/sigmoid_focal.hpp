@@ -39,8 +39,10 @@ class SigmoidFocalLoss {
     auto const parts = logistic(abs(z));
     auto const right = z >= 0;
     X const q = select(right, parts.far, parts.near), q_low = select(right, parts.far_low, parts.near_low);
-    X const p = select(right, parts.near + parts.near_low, parts.far + parts.far_low), log_p = min(X(0), z) - parts.log1p;
-    X const weight = select(hit, X(hit_), X(miss_)) * faded(q, q_low), slope = weight * multiply_add(gamma_ * p, log_p, -(q + q_low));
+    X const p = select(right, parts.near, parts.far), p_low = select(right, parts.near_low, parts.far_low);
+    X const log_p = min(X(0), z) - parts.log1p;
+    X const weight = select(hit, X(hit_), X(miss_)) * faded(q, q_low);
+    X const slope = weight * multiply_add(gamma_ * p, log_p, multiply_add(gamma_ * p_low, log_p, -q_low) - q);
     return {-weight * log_p, select(hit, slope, -slope)};
   }
 

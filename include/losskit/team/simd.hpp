@@ -220,11 +220,14 @@ class SimdTeam {
   };
   template <Writes writes>
   class Late {
+    static constexpr idx recall = 8192;  // a row this long may have left the near caches since it was kept
+
    public:
     explicit Late(Waiting const& w) : kept_(w.kept), g_(w.g), n_(w.n), aligned_(w.aligned), factor_(w.factor) {}
 
     template <class At_>
     LOSSKIT_INLINE void operator()(At_ const& at) const {
+      __builtin_prefetch(kept_ + at.j + recall, 0, 2);
       if constexpr (writes == Writes::assign) at.store(g_, factor_ * at.load(kept_));
       else if constexpr (writes == Writes::accumulate) at.add(g_, factor_ * at.load(kept_));
       else if constexpr (std::is_same_v<At_, At>) {  // the ends of a streamed row are left to end_waiting
