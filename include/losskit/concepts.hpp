@@ -26,7 +26,7 @@ concept Margin = Policy<M> && Number<X> && requires(M const m, X c) {
 template <class R, class X = Scalar<double>>
 concept RestRule = Policy<R> && Number<X> && requires(R const r, X c, X threshold) {
   { r.rest(c, threshold) } -> std::same_as<Jet<X>>;
-  { r.bound() } -> std::convertible_to<double>;  // sup |rest| over cosines in [-1, 1]
+  { r.bound() } -> std::convertible_to<double>;  // sup |rest| over cosines in [-1, 1]; lowest(), its infimum, is optional
 };
 
 // The loss of a row as a function of the target's log-probability, and its derivative by it. One element a row.

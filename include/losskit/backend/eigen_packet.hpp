@@ -15,8 +15,10 @@
 #include "losskit/core/config.hpp"
 #include "losskit/core/math.hpp"
 
-#if defined(__SSE2__)
+#if defined(__AVX__)
 #include <immintrin.h>
+#elif defined(__SSE2__)
+#include <emmintrin.h>  // half of what all of immintrin.h costs to read
 #endif
 
 namespace losskit::inline LOSSKIT_ISA {

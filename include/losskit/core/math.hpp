@@ -40,22 +40,23 @@ LOSSKIT_INLINE P exp2m1_reduced(P f) {
                       1.0177663358546514e-7, 7.075589796664787e-9, 4.517709332904067e-10);
 }
 
-// e^x - 1 = 2^n (1 + g) - 1 in parts: n whole, g = e^r - 1 with r = x - n ln 2, |r| <= ln(2) / 2. ln 2 in two parts.
+// e^x = 2^n (1 + g) in parts: n whole, g = e^r - 1 with r = x - n ln 2, |r| <= ln(2) / 2, g = r + r^2 q(r). ln 2 in two parts, of
+// which the first has so few bits that its product with n is exact; r_low is what rounding the second loses.
 template <class P>
-struct ExpParts { P n, g; };
+struct ExpParts { P n, g, r_low; };
 template <Simd P>
 LOSSKIT_INLINE ExpParts<P> exp_parts(P x) {
   P const n = fma(x, P(1.4426950408889634), P(P::shifter)) - P(P::shifter);
   if constexpr (is_float<P>) {
-    P const r = fma(n, P(-1.42860677e-06), fma(n, P(-0.693145751953125), x));
-    return {n, fma(r * r, horner(r, 0.5, 0.166666657, 0.0416664928, 0.00833354611, 0.00139323249, 0.000197616959), r)};
+    P const low = -1.42860677e-06, y = fma(n, P(-0.693145751953125), x), r = fma(n, low, y);
+    P const q = horner(r, 0.5, 0.166666657, 0.0416664928, 0.00833354611, 0.00139323249, 0.000197616959);
+    return {n, fma(r * r, q, r), fma(n, low, y - r)};
   } else {
-    P const r = fma(n, P(-1.9082149292705877e-10), fma(n, P(-0.69314718036912382), x));
-    return {n, fma(r * r,
-                   horner(r, 0.5, 0.16666666666666677, 0.041666666666666713, 0.0083333333333213341, 0.001388888888884743,
-                          0.00019841269887083772, 2.4801587426183354e-5, 2.7557243018391544e-6, 2.7557165680047033e-7,
-                          2.5109536312270871e-8, 2.095406790149397e-9),
-                   r)};
+    P const low = -1.9082149292705877e-10, y = fma(n, P(-0.69314718036912382), x), r = fma(n, low, y);
+    P const q = horner(r, 0.5, 0.16666666666666677, 0.041666666666666713, 0.0083333333333213341, 0.001388888888884743,
+                       0.00019841269887083772, 2.4801587426183354e-5, 2.7557243018391544e-6, 2.7557165680047033e-7,
+                       2.5109536312270871e-8, 2.095406790149397e-9);
+    return {n, fma(r * r, q, r), fma(n, low, y - r)};
   }
 }
 
@@ -88,17 +89,19 @@ inline constexpr Parts<T> two_over_ln2 = sizeof(T) == 4 ? Parts<T>{T(2.88539004)
 
 }  // namespace detail
 
-// 2^(k c - h), h a whole number, for |k c - h| <= 126 (float) or 1022 (double): the product is not rounded before it is
-// raised, and h costs nothing: it hides in the number whose addition rounds k c to a whole one.
-// Polynomial of degree 6 / 11, largest error 1.0 / 1.0 ulp; with a table, degree 2, 1.7 ulp.
+// 2^((k + k_low) c - h), h a whole number, for an exponent up to 126 (float) or 1022 (double) in size. k_low is what k lost when
+// it was rounded; the product is not rounded before it is raised; and h costs nothing: it hides in the number whose addition
+// rounds k c to a whole one.
+// Polynomial of degree 6 / 11, largest error 1.0 / 1.0 ulp; with a table, degree 2, 1.8 ulp.
 template <Simd P>
-LOSSKIT_INLINE P exp2_of(P k, P c, P h) {
+LOSSKIT_INLINE P exp2_of(P k, P k_low, P c, P h) {
   if constexpr (P::has_fine_power2) {  // 2^(i/32) from a table, and a parabola for what is left, |f| <= 1/64
-    P const shift = P::fine_shifter - h, t = fma(c, k, shift), s = fine_power2(t), f = product_minus(c, k, t - shift);
+    P const shift = P::fine_shifter - h, t = fma(c, k, shift), s = fine_power2(t);
+    P const f = fma(c, k_low, product_minus(c, k, t - shift));
     return fma(s * f, detail::horner(f, 0.693157342, 0.240228862), s);
   } else {
     P const shift = P::shifter - h, t = fma(c, k, shift);
-    P const g = detail::exp2m1_reduced(product_minus(c, k, t - shift)), s = power2(t);
+    P const f = product_minus(c, k, t - shift), g = detail::exp2m1_reduced(detail::is_float<P> ? fma(c, k_low, f) : f), s = power2(t);
     return fma(g, s, s);
   }
 }
@@ -107,17 +110,17 @@ LOSSKIT_INLINE P exp2_of(P k, P c, P h) {
 // Polynomial of degree 6 / 12; largest error 1.0 / 1.0 ulp.
 template <Simd P>
 LOSSKIT_INLINE P exp(P x) {
-  auto const [n, g] = detail::exp_parts(detail::is_float<P> ? min(max(x, P(-104)), P(89)) : min(max(x, P(-746)), P(710)));
-  return scale2(g + 1, n);
+  auto const e = detail::exp_parts(detail::is_float<P> ? min(max(x, P(-104)), P(89)) : min(max(x, P(-746)), P(710)));
+  return scale2(e.g + 1, e.n);
 }
 
 // e^x - 1 for every x, small ones included; -1 far below.
 // Polynomial of degree 6 / 12; largest error 1.0 / 1.0 ulp.
 template <Simd P>
 LOSSKIT_INLINE P expm1(P x) {
-  auto const [n, g] = detail::exp_parts(detail::is_float<P> ? min(max(x, P(-40)), P(89)) : min(max(x, P(-60)), P(710)));
-  P const half = power2(n + (P::shifter - 1));  // 2^(n - 1): 2^n itself may be infinite
-  return select(abs(x) < std::numeric_limits<typename P::scalar>::epsilon() / 4, x, 2 * fma(half, g, half - 0.5));
+  auto const e = detail::exp_parts(detail::is_float<P> ? min(max(x, P(-40)), P(89)) : min(max(x, P(-60)), P(710)));
+  P const half = power2(e.n + (P::shifter - 1));  // 2^(n - 1): 2^n itself may be infinite
+  return select(abs(x) < std::numeric_limits<typename P::scalar>::epsilon() / 4, x, 2 * fma(half, e.g, half - 0.5));
 }
 
 // The natural logarithm: of 0 -infinity, of infinity itself, of a negative number NaN; denormal numbers included.
@@ -153,8 +156,8 @@ LOSSKIT_HD LOSSKIT_INLINE Logistic<X> logistic(X a) {
 template <Simd P>
   requires detail::is_float<P>
 LOSSKIT_INLINE Logistic<P> logistic(P a) {
-  auto const [n, g] = detail::exp_parts(-min(a, P(104)));
-  P const s = g + 1, u = scale2(s, n), u_low = scale2((1 - s) + g, n);
+  auto const [n, g, r_low] = detail::exp_parts(-min(a, P(104)));
+  P const s = g + 1, u = scale2(s, n), u_low = scale2((1 - s) + g + r_low, n);
   P const w = u + 1, w_low = (1 - w) + u + u_low, near = 1 / w, far = rounded(u * near);
   P const left = -fma(near, w_low, product_minus(near, w, P(1)));  // 1 - near (1 + u)
   P const far_low = fma(far, left, fma(near, u_low, product_minus(u, near, far)));

@@ -44,8 +44,7 @@ struct Rows {
 // The exponential of row i.
 template <class T, class R>
 Bounded<T> exponential(Bounded<T>, R const& rows, idx i) {
-  double const s = rows.scale(i);
-  return Bounded<T>::of(s, s * rows.loss.rest.bound(), double(rows.batch.cosines.cols));
+  return Bounded<T>::of(rows.scale(i), rest_range(rows.loss.rest), double(rows.batch.cosines.cols));
 }
 template <class T, class R>
 Relative<T> exponential(Relative<T>, R const& rows, idx i) {
@@ -255,7 +254,7 @@ bool bounded(R const& rows) {
     s = 0;
     for (idx i = 0; i < rows.batch.scales.size; ++i) s = std::fmax(s, rows.scale(i));
   }
-  return Bounded<T>::serves(s * rows.loss.rest.bound(), double(rows.batch.cosines.cols));
+  return Bounded<T>::serves(s, rest_range(rows.loss.rest), double(rows.batch.cosines.cols));
 }
 
 template <class R>

@@ -5,7 +5,7 @@
 //   Fixed:     r(c) = c + t          where c > T, else c       slope 1
 //
 // t >= 0, a cosine; the mask is not differentiated. r jumps at c = T by t (c + 1), or t. At the kink the slope is that of c.
-// sup |r| over [-1, 1]: 1 + 2t, or 1 + t. FaceX-Zoo's weight w is t = w - 1. MV-Softmax with a margin of 0 is SV-Softmax.
+// Over [-1, 1], r lies in [-1, 1 + 2t], or [-1, 1 + t]. FaceX-Zoo's weight w is t = w - 1. MV-Softmax with a margin of 0 is SV-Softmax.
 #pragma once
 #include <cmath>
 #include <type_traits>
@@ -31,6 +31,7 @@ class HardNegatives {
     if (!(t >= 0 && std::isfinite(t))) fail<ParameterError>("HardNegatives: t = %g is not a finite number >= 0", t);
   }
   double bound() const { return adaptive ? 1 + 2 * t_ : 1 + t_; }
+  double lowest() const { return -1; }
 
   template <Number X>
   LOSSKIT_HD LOSSKIT_INLINE Jet<X> rest(X c, X threshold) const {

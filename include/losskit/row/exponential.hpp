@@ -1,12 +1,12 @@
 // The exponential of a row, and the sums that a row learns from its classes.
 //
-// A logit is bounded, |s r| <= b = s sup |r|, so most rows need no maximum: e = exp(s r) is computed as 2^(k r - h) with
-// k = s / ln 2 rounded to T and an integer h, which costs nothing. In base 2 and with n classes,
+// A logit is bounded, s low <= s r <= s high, so most rows need no maximum: e = exp(s r) is computed as 2^(k r - h) with
+// k = s / ln 2 and an integer h, which costs nothing. In base 2, with n classes, low < 0 < high and K = s / ln 2:
 //
-//   e >= 2^-126 needs  B + h <= 126     sum < 2^127 needs  B + log2 n - h < 127     B = b / ln 2
+//   e >= 2^-126 needs  -K low + h <= 126     sum < 2^127 needs  K high + log2 n - h < 127
 //
-// so one shift serves while 2 B + log2 n <= 252, that is 2 b + ln n <= 175. Larger scales carry pairs (m, sum of
-// exp(s r - m)), which combine with + like every other sum.
+// so one shift serves while K (high - low) + log2 n <= 252 in float, that is 2 s + ln n <= 175 for plain classes (in double:
+// 1416). Larger scales carry pairs (m, sum of exp(s r - m)), which combine with + like every other sum.
 #pragma once
 #include <cmath>
 #include <limits>
@@ -18,33 +18,41 @@ namespace losskit::inline LOSSKIT_ISA {
 
 inline constexpr double ln2 = 0.69314718055994530942;
 
-// 2^(k x - h) on one number. k x is taken in double: an exponent of 90 in float would cost 5 digits of its last bits.
+// 2^((k + k_low) x - h) on one number, its exponent in double: one of 90 in float would cost 5 digits of its last bits.
 template <class T, class S>
-LOSSKIT_HD Scalar<T, S> exp2_of(Scalar<T, S> k, Scalar<T, S> x, Scalar<T, S> h) {
-  return T(::exp2(double(k.v) * double(x.v) - double(h.v)));
+LOSSKIT_HD Scalar<T, S> exp2_of(Scalar<T, S> k, Scalar<T, S> k_low, Scalar<T, S> x, Scalar<T, S> h) {
+  return T(::exp2((double(k.v) + double(k_low.v)) * double(x.v) - double(h.v)));
 }
 
-// e = 2^(k r - h). scale() is the s that k really stands for: target and rest of a row both use it.
+// What a rest rule makes of cosines in [-1, 1].
+struct RestRange { double low, high; };
+template <class R>
+RestRange rest_range(R const& rest) {
+  if constexpr (requires { rest.lowest(); }) return {rest.lowest(), rest.bound()}; else return {-rest.bound(), rest.bound()};
+}
+
+// e = 2^(k r - h), k in two parts: s is kept to double precision.
 template <class T>
 struct Bounded {
-  static constexpr bool paired = false;
-  T k;
-  T h;
+  T k, k_low, h;
 
   template <class X>
-  LOSSKIT_HD LOSSKIT_INLINE X operator()(X r) const { return exp2_of(X(k), r, X(h)); }
-  LOSSKIT_HD double scale() const { return double(k) * ln2; }
+  LOSSKIT_HD LOSSKIT_INLINE X operator()(X r) const { return exp2_of(X(k), X(k_low), r, X(h)); }
+  LOSSKIT_HD double scale() const { return (double(k) + double(k_low)) * ln2; }
   LOSSKIT_HD double shift() const { return double(h) * ln2; }
 
   // The largest power of two in use, one below the type's own.
   static constexpr double last = std::numeric_limits<T>::max_exponent - 2;
 
-  static bool serves(double bound, double classes) { return 2 * bound / ln2 + ::log2(classes + 1) <= 2 * last; }
+  static bool serves(double s, RestRange rest, double classes) {
+    return s / ln2 * (rest.high - rest.low) + ::log2(classes + 1) <= 2 * last;
+  }
 
   // h keeps the sum below 2^(4/5 last) where the lower end allows it, so that s / sum stays a normal number.
-  LOSSKIT_HD static Bounded of(double s, double bound, double classes) {
-    double const top = bound / ln2, want = ::ceil(top + ::log2(classes + 1) - 0.8 * last), most = ::floor(last - top);
-    return {T(s / ln2), T(want < 0 ? 0 : want < most ? want : most)};
+  static Bounded of(double s, RestRange rest, double classes) {
+    double const exact = s / ln2, want = ::ceil(exact * rest.high + ::log2(classes + 1) - 0.8 * last), most = ::floor(last + exact * rest.low);
+    T const k = T(exact);
+    return {k, T(exact - double(k)), T(want < 0 ? 0 : want < most ? want : most)};
   }
 };
 

@@ -140,6 +140,8 @@ class SimdTeam {
   template <class Sums, class F, class Lag>
   LOSSKIT_INLINE Sums block_sum(T const* c, idx begin, idx end, idx hole, OddCosines& odd, Sums zero, F f, Lag late) const {
     T const* const soon = c + plan_.ahead;
+    F const hot = f;  // copies that no call sees stay in registers
+    Lag const hot_late = late;
     idx const full = begin + (end - begin) / W * W;
     idx const split = hole >= begin && hole < full ? begin + (hole - begin) / W * W : full;
     Sums sums = zero;
@@ -154,9 +156,9 @@ class SimdTeam {
         for (; j < next; j += W) {
           __builtin_prefetch(soon + j, 0, 2);
           At const at{j};
-          late(at);
+          hot_late(at);
           P const x = at.load(c);
-          f(sums, at, x, x);
+          hot(sums, at, x, x);
         }
       }
       if (j < full) {
@@ -172,11 +174,18 @@ class SimdTeam {
   template <class At_, class Sums, class F, class Lag>
   [[gnu::noinline]] static Sums careful(T const* c, At_ at, idx count, idx hole, OddCosines& odd, Sums zero, F const& f, Lag const& late) {
     idx const j = at.j;
-    T tame[W];
-    for (idx l = 0; l < count; ++l) tame[l] = tamed(c[j + l], odd);
+    P const raw = at.load(c);
+    P x = raw;
+    typename P::ReachesOne outside;
+    outside.see(raw);
+    if (outside.any()) {
+      T tame[W] = {};
+      for (idx l = 0; l < count; ++l) tame[l] = tamed(c[j + l], odd);
+      x = P::load(tame);
+    }
     late(at);
     Sums sums = zero;
-    f(sums, at, at.load(c), P::load_some(tame, count));
+    f(sums, at, raw, x);
     bool const here = hole >= j && hole < j + count;  // then the lanes before it count, and those after
     return masked(sums, here ? P::first_lanes(hole - j) | (P::first_lanes(count) & !P::first_lanes(hole - j + 1)) : P::first_lanes(count));
   }

@@ -120,8 +120,11 @@ Verdict check_rest(R const& rest) {
   for (double const threshold : {-1.3, -0.7, 0.0, 0.31, 1.5}) {
     auto const f = [&](auto c) { return rest.rest(c, decltype(c)(threshold)); };
     detail::check_jet(v, R::name, f, cosines_to_check(), Kinks{{threshold}, 1}, true, -1, 1);
-    for (double const c : cosines_to_check())
-      v.expect(std::fabs(f(Scalar<double>(c)).value.v) <= rest.bound() * (1 + 1e-14), R::name, "bound() bounds", c, f(Scalar<double>(c)).value.v, rest.bound());
+    for (double const c : cosines_to_check()) {
+      double const r = f(Scalar<double>(c)).value.v;
+      v.expect(r <= rest_range(rest).high * (1 + 1e-14), R::name, "bound() bounds", c, r, rest_range(rest).high);
+      v.expect(r >= rest_range(rest).low * (1 + 1e-14), R::name, "lowest() or -bound() bounds", c, r, rest_range(rest).low);
+    }
   }
   return v;
 }
