@@ -208,16 +208,21 @@ class Packet {
 #endif
   }
 
-  // Collects whether any lane of many packets has |x| >= 1 or is NaN, in two operations a packet: an exponent of 0 or more,
-  // raised by one, carries into the second highest bit.
-  class ReachesOne {
-   public:
-    LOSSKIT_INLINE void see(Packet x) { seen_ = seen_ | x.bits() | (x.bits() + (Word(1) << mantissa)); }
-    LOSSKIT_INLINE bool any() const { return (of_bits(seen_ & (sign_bit >> 1)) > Packet(T(0))).any(); }
-
-   private:
-    Words seen_ = {};
-  };
+  // Is any |x| > 1 in four packets? A NaN may go unseen.
+  static LOSSKIT_INLINE bool any_outside(Packet a, Packet b, Packet c, Packet d) {
+#if defined(__AVX512DQ__)
+    constexpr int larger_size = 0b1011;  // of two numbers, without its sign
+    if constexpr (single) {
+      auto const larger = [](__m512 x, __m512 y) { return _mm512_range_ps(x, y, larger_size); };
+      return _mm512_cmp_ps_mask(larger(larger(a.raw_, b.raw_), larger(c.raw_, d.raw_)), _mm512_set1_ps(1), _CMP_NLE_UQ) != 0;
+    } else {
+      auto const larger = [](__m512d x, __m512d y) { return _mm512_range_pd(x, y, larger_size); };
+      return _mm512_cmp_pd_mask(larger(larger(a.raw_, b.raw_), larger(c.raw_, d.raw_)), _mm512_set1_pd(1), _CMP_NLE_UQ) != 0;
+    }
+#else
+    return !(max(max(abs(a), abs(b)), max(abs(c), abs(d))) <= Packet(T(1))).all();
+#endif
+  }
 
   // --- what core/math.hpp asks for ---------------------------------------------------------------------------------
   // Adding `shifter` rounds to a whole number n and leaves n + bias in the lowest bits; power2 makes 2^n of them,

@@ -166,11 +166,19 @@ LOSSKIT_INLINE Logistic<P> logistic(P a) {
   return {near, near * left, far, far_low, u + fma(u * u, r, u_low * near)};
 }
 
-// x^(y + y_low) for x >= 0, y_low below an ulp of y. 2^(y log2 x) with log2 x in two parts: 2 / ln(2) atanh(s), s = (m - 1) / (m + 1), of which s, s^3 / 3 and
-// all products that carry them are kept to twice the precision. x^0 = 1 for every x; negative x gives NaN.
-// Largest error 1.0 / 1.0 ulp.
+// x^(y + y_low) for x >= 0, y_low below an ulp of y, and a factor times that, both rounded once.
+template <class X>
+struct Power { X power, multiple; };
+
+template <class X>
+LOSSKIT_HD LOSSKIT_INLINE Power<X> powers(X x, X y, X y_low, X factor) {
+  X const e = y_low * log(max(x, X(1e-37))), power = pow(x, y) * (1 + e * (1 + 0.5 * e));  // e^(y_low ln x) to three terms
+  return {power, factor * power};
+}
+// 2^(y log2 x) with log2 x in two parts: 2 / ln(2) atanh(s), s = (m - 1) / (m + 1), of which s, s^3 / 3 and all products that
+// carry them are kept to twice the precision.
 template <Simd P>
-LOSSKIT_INLINE P pow(P x, P y, P y_low) {
+LOSSKIT_INLINE Power<P> powers(P x, P y, P y_low, P factor) {
   using T = typename P::scalar;
   constexpr bool single = detail::is_float<P>;
   auto const [m, e] = split2(x);
@@ -197,20 +205,15 @@ LOSSKIT_INLINE P pow(P x, P y, P y_low) {
   // y (g + gl) = n + r
   P const yg = rounded(y * g), n = (yg + P::shifter) - P::shifter;
   P const r = fma(y_low, g, fma(y, gl, product_minus(y, g, n)));
-  P const far = select(yg > 0, P(std::numeric_limits<T>::infinity()), P(0));
-  P const power = select(abs(yg) >= (single ? 160 : 1100), far, scale2(detail::exp2m1_reduced(r) + 1, n));
-  return select(abs(y) <= 0, P(1), power);
+  P const f2 = detail::exp2m1_reduced(r), far = select(yg > 0, P(std::numeric_limits<T>::infinity()), P(0));
+  auto const beyond = abs(yg) >= (single ? 160 : 1100), never = abs(y) <= 0;
+  return {select(never, P(1), select(beyond, far, scale2(f2 + 1, n))),
+          select(never, factor, select(beyond, far * factor, scale2(fma(factor, f2, factor), n)))};
 }
 
+// x^y for x >= 0. x^0 = 1 for every x; negative x gives NaN. Largest error 1.0 / 1.7 ulp, however large y log x is.
 template <Simd P>
-LOSSKIT_INLINE P pow(P x, P y) { return pow(x, y, P(0)); }
-
-// The same on other numbers: x^y e^(y_low ln x), whose second factor is so near 1 that three terms of it are exact.
-template <class X>
-LOSSKIT_HD LOSSKIT_INLINE X pow(X x, X y, X y_low) {
-  X const e = y_low * log(max(x, X(1e-37)));
-  return pow(x, y) * (1 + e * (1 + 0.5 * e));
-}
+LOSSKIT_INLINE P pow(P x, P y) { return powers(x, y, P(0), P(1)).power; }
 
 // a b + c, rounded once where X can.
 template <class X>

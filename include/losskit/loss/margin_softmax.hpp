@@ -154,8 +154,9 @@ struct LogitsRow {
       using X = std::remove_cv_t<decltype(x)>;
       X const r = rest.rest(x, X(threshold)).value;
       at.store(out, X(s) * r);
-      sum.add(Bounded<T>{}, X(0), r, !(raw < X(c_y)), raw > X(threshold));
+      sum.add(Bounded<T>{}, r, r, !(raw < X(c_y)), raw > X(threshold));
     });
+    if (!(sums.z.v <= HUGE_VAL)) record.odd.non_finite = count_non_finite(team, out, n);
     if (ignored) return;
     team.once([&] { out[y] = T(rows.scale(i) * at_y.psi.value); });
     record.valid = true;
@@ -341,6 +342,8 @@ Report loss_and_gradient(B const& backend, L const& loss, Batch<T, I, S> const& 
     detail::expect_same_or_apart("cosines", batch.cosines, "gradient", g, !accumulate);
     detail::expect_outputs(batch, g, workspace, out);
     return detail::run_loss<true>(backend, loss, batch, g, placement, workspace, options, out);
+  } else {
+    return {};
   }
 }
 
@@ -358,6 +361,8 @@ Report loss_value(B const& backend, L const& loss, Batch<T, I, S> const& batch, 
     detail::expect_workspace(workspace, workspace_bytes<T>(backend, rows, cols, Placement::no_gradient));
     detail::expect_outputs(batch, MatrixView<T>{}, workspace, out);
     return detail::run_loss<false>(backend, loss, batch, MatrixView<T>{}, Placement::no_gradient, workspace, options, out);
+  } else {
+    return {};
   }
 }
 
@@ -410,6 +415,8 @@ Report logits(B const& backend, L const& loss, Batch<T, I, S> const& batch, Z&& 
     detail::LogitsRow<L, T, I> const row{problem, out, records};
     backend.template rows<T>(rows, cols, Placement::no_gradient, static_cast<std::byte*>(nullptr), row);
     return detail::summary(problem, records);
+  } else {
+    return {};
   }
 }
 

@@ -39,9 +39,9 @@ class AdaptiveWingLoss {
   LOSSKIT_HD LOSSKIT_INLINE Jet<X> operator()(X prediction, X truth) const {
     X const y = min(max(truth, X(0)), X(1)), d = prediction - y, a = abs(d), b = min(a, X(theta_)), t = b * (1 / eps_);
     X const h = head_ - y, l = ((head_ - h) - y) + tail_;
-    X const power = pow(t, h, l), whole = t * power;  // t^(q - 1), t^q
-    X const value = omega_ * log1p(whole), steepness = omega_ / eps_;
-    X const slope = multiply_add(steepness, h, multiply_add(steepness, l, steepness)) * (power / (1 + whole));
+    X const unit = omega_ / eps_, factor = multiply_add(unit, h, multiply_add(unit, l, unit));  // q omega / eps
+    auto const [power, steep] = powers(t, h, l, factor);  // t^(q - 1), and the factor times it
+    X const whole = t * power, value = omega_ * log1p(whole), slope = steep / (1 + whole);
     return {value + slope * (a - b), copysign(slope, d)};
   }
 

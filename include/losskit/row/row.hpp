@@ -43,6 +43,18 @@ LOSSKIT_HD LOSSKIT_INLINE void keep_at(At const& at, T* kept, X const& x) { at.s
 template <class At, class X>
 LOSSKIT_HD LOSSKIT_INLINE void keep_at(At const&, Nothing, X const&) {}
 
+// A NaN cosine may pass a team unseen, but not the sum. `left`: what came of the cosines, or they themselves.
+template <class Team, class T>
+LOSSKIT_HD idx count_non_finite(Team& team, T const* left, idx n) {
+  using Sums = DotSum<typename Team::number>;
+  auto const f = [=](auto& sum, auto at) {
+    auto const x = at.load(left);
+    using X = std::remove_cv_t<decltype(x)>;
+    sum.add({select(abs(x) <= X(std::numeric_limits<T>::max()), X(0), X(1))});
+  };
+  return static_cast<idx>(team.total(n, Sums{}, f).dot.v);
+}
+
 template <bool Moment, class Team, class T, class Kept, class Rest, class Exp>
 LOSSKIT_HD auto open_row(Team& team, T const* c, idx n, idx y, Kept kept, Rest rest, Exp exp_of, Target<T> at_y,
                          OddCosines& odd) {
@@ -55,8 +67,15 @@ LOSSKIT_HD auto open_row(Team& team, T const* c, idx n, idx y, Kept kept, Rest r
     keep_at(at, kept, e * r.slope);
     sums.add(exp_of, e, r.value, !(raw < X(c_y)), raw > X(threshold));
   };
-  if constexpr (std::is_same_v<Kept, Nothing>) return team.sum(c, n, y, odd, Sums{}, f);
-  else return team.sum_keeping(c, n, y, odd, Sums{}, f);
+  if constexpr (std::is_same_v<Kept, Nothing>) {
+    auto const sums = team.sum(c, n, y, odd, Sums{}, f);
+    if (!(sums.z.v <= HUGE_VAL)) odd.non_finite = count_non_finite(team, c, n);
+    return sums;
+  } else {
+    auto const sums = team.sum_keeping(c, n, y, odd, Sums{}, f);
+    if (!(sums.z.v <= HUGE_VAL)) odd.non_finite = count_non_finite(team, kept, n);
+    return sums;
+  }
 }
 
 // e as the sums know it: relative to the largest logit once that is known.

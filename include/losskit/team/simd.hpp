@@ -3,6 +3,8 @@
 // Sums are taken in blocks of at most 4096 elements, lane by lane in P's type, and carried in double: in a fixed order that
 // depends on the number of classes alone, so that the same inputs give the same bits on any thread, at any alignment.
 //
+// A NaN cosine passes the check for odd ones: it needs no taming, and whoever sums e sees it there (row/row.hpp).
+//
 // A team may be late: the gradient of a row waits, and is scaled lane by lane while the next row is read.
 #pragma once
 #include <cstdint>
@@ -18,7 +20,7 @@ namespace losskit::inline LOSSKIT_ISA {
 template <class P>
 class SimdTeam {
   using T = typename P::scalar;
-  static constexpr idx W = P::width, block = 4096, glance = 16;
+  static constexpr idx W = P::width, block = 4096;
 
  public:
   using number = P;
@@ -121,14 +123,6 @@ class SimdTeam {
   void once(F f) const { f(); }
 
  private:
-  // Do these whole packets lie inside (-1, 1)? Asked of a few at a time, which then are in the nearest cache, and before the
-  // row is overwritten in place.
-  static LOSSKIT_INLINE bool inside(T const* c, idx begin, idx end) {
-    typename P::ReachesOne outside;
-    for (idx j = begin; j < end; j += W) outside.see(P::load(c + j));
-    return !outside.any();
-  }
-
   template <class Sums, class F, class Lag>
   auto row_sum(T const* c, idx n, idx hole, OddCosines& odd, Sums zero, F const& f, Lag const& late) const {
     auto total = across(zero);
@@ -147,19 +141,25 @@ class SimdTeam {
     Sums sums = zero;
     idx j = begin;
     for (idx const stop : {split, full}) {  // up to the hole's packet, and from there
-      while (j < stop) {
-        idx const next = j + glance * W < stop ? j + glance * W : stop;
-        if (!inside(c, j, next)) [[unlikely]] {
-          for (; j < next; j += W) sums.add(careful(c, At{j}, W, hole, odd, zero, f, late));
+      for (; j + 4 * W <= stop; j += 4 * W) {
+        // Four at a time, in registers: once a packet is written the row may be overwritten in place.
+        P const x0 = P::load(c + j), x1 = P::load(c + j + W), x2 = P::load(c + j + 2 * W), x3 = P::load(c + j + 3 * W);
+        if (P::any_outside(x0, x1, x2, x3)) [[unlikely]] {
+          for (idx k = j; k < j + 4 * W; k += W) sums.add(careful(c, At{k}, W, hole, odd, zero, f, late));
           continue;
         }
-        for (; j < next; j += W) {
-          __builtin_prefetch(soon + j, 0, 2);
-          At const at{j};
-          hot_late(at);
-          P const x = at.load(c);
-          hot(sums, at, x, x);
-        }
+        for (idx k = 0; k < 4 * W; k += W) __builtin_prefetch(soon + j + k, 0, 2);
+        hot_late(At{j}), hot(sums, At{j}, x0, x0);
+        hot_late(At{j + W}), hot(sums, At{j + W}, x1, x1);
+        hot_late(At{j + 2 * W}), hot(sums, At{j + 2 * W}, x2, x2);
+        hot_late(At{j + 3 * W}), hot(sums, At{j + 3 * W}, x3, x3);
+      }
+      for (; j < stop; j += W) {
+        P const x = P::load(c + j);
+        if (P::any_outside(x, x, x, x)) [[unlikely]]
+          sums.add(careful(c, At{j}, W, hole, odd, zero, f, late));
+        else
+          hot_late(At{j}), hot(sums, At{j}, x, x);
       }
       if (j < full) {
         sums.add(careful(c, At{j}, W, hole, odd, zero, f, late));
@@ -170,15 +170,13 @@ class SimdTeam {
     return sums;
   }
 
-  // A packet with the hole, the row's end, or a cosine that may not lie inside (-1, 1).
+  // A packet with the hole, the row's end, or a cosine outside [-1, 1].
   template <class At_, class Sums, class F, class Lag>
   [[gnu::noinline]] static Sums careful(T const* c, At_ at, idx count, idx hole, OddCosines& odd, Sums zero, F const& f, Lag const& late) {
     idx const j = at.j;
     P const raw = at.load(c);
     P x = raw;
-    typename P::ReachesOne outside;
-    outside.see(raw);
-    if (outside.any()) {
+    if (P::any_outside(raw, raw, raw, raw)) {
       T tame[W] = {};
       for (idx l = 0; l < count; ++l) tame[l] = tamed(c[j + l], odd);
       x = P::load(tame);
