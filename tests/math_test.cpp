@@ -119,7 +119,7 @@ TEST_CASE_TEMPLATE("ulp", T, float, double) {
     for (int const h : {0, -20, 31}) {
       T const exact = static_cast<T>(k), c = static_cast<T>((reach - 32) / k);
       CHECK_ULP((walk<T>(-c, c, [=](P x) { return exp2_of(P(exact), P(0), x, P(h)); },
-                         [=](R x) { return std::exp2(static_cast<long double>(exact) * x - h); })), 1.3 + slack);
+                         [=](R x) { return static_cast<R>(std::exp2(static_cast<long double>(exact) * x - h)); })), 1.3 + slack);
     }
 
   for (double const y : {2.1, 0.3, -1.7, 50.0, 1000.0, -3000.0}) {

@@ -23,14 +23,17 @@ template <class B, class T, class X, class W, class C>
 void cosine_layer(B const& backend, X&& x, W&& w, CosineLayer<T> const& layer, C&& cosines) {
   MatrixView<T> const c = view(static_cast<C&&>(cosines));
   MatrixView<T const> const from_x = view(static_cast<X&&>(x)), from_w = view(static_cast<W&&>(w));
-  detail::expect_matrix("x", from_x);
-  detail::expect_matrix("w", from_w);
+  detail::expect_normalize("x", from_x, "unit_x", layer.unit_x, layer.norms_x);
+  detail::expect_normalize("w", from_w, "unit_w", layer.unit_w, layer.norms_w);
   if (from_x.cols != from_w.cols)
     fail<ShapeError>("x has %lld columns and w %lld: both are the embedding width", detail::ll(from_x.cols), detail::ll(from_w.cols));
   detail::expect_shape("cosines", c, from_x.rows, from_w.rows);
-  for (auto const& in : {detail::extent("x", from_x), detail::extent("w", from_w), detail::extent("unit_x", layer.unit_x),
-                         detail::extent("unit_w", layer.unit_w)})
-    detail::expect_apart(detail::extent("cosines", c), in);
+  detail::expect_all_apart({detail::extent("unit_x", layer.unit_x), detail::extent("unit_w", layer.unit_w),
+                            detail::extent("norms_x", layer.norms_x), detail::extent("norms_w", layer.norms_w), detail::extent("cosines", c)});
+  for (auto const& out : {detail::extent("cosines", c), detail::extent("unit_x", layer.unit_x), detail::extent("norms_x", layer.norms_x)})
+    detail::expect_apart(out, detail::extent("w", from_w));
+  for (auto const& out : {detail::extent("cosines", c), detail::extent("unit_w", layer.unit_w), detail::extent("norms_w", layer.norms_w)})
+    detail::expect_apart(out, detail::extent("x", from_x));
   normalize_rows(backend, from_x, layer.unit_x, layer.norms_x);
   normalize_rows(backend, from_w, layer.unit_w, layer.norms_w);
   backend.template product<T>(layer.unit_x, false, layer.unit_w, true, c, T(0));
@@ -52,13 +55,14 @@ void cosine_layer_backward(B const& backend, CosineLayer<T> const& layer, D&& dc
   MatrixView<T> const gx = view(static_cast<X&&>(dx)), gw = view(static_cast<W&&>(dw));
   idx const rows = layer.unit_x.rows, classes = layer.unit_w.rows, width = layer.unit_x.cols;
   detail::expect_shape("dcosines", dc, rows, classes);
-  detail::expect_shape("dx", gx, rows, width);
-  detail::expect_shape("dw", gw, classes, width);
+  detail::expect_normalize_backward<T>(layer.unit_x, layer.norms_x, gx, gx, Write::assign, dnorms_x);
+  detail::expect_normalize_backward<T>(layer.unit_w, layer.norms_w, gw, gw, Write::assign, {});
   detail::expect_workspace(workspace, cosine_layer_workspace_bytes<T>(rows, classes, width, write));
+  detail::expect_all_apart({detail::extent("dx", gx), detail::extent("dw", gw), detail::extent("workspace", workspace)});
   for (auto const& out : {detail::extent("dx", gx), detail::extent("dw", gw), detail::extent("workspace", workspace)})
-    for (auto const& in : {detail::extent("dcosines", dc), detail::extent("unit_x", layer.unit_x), detail::extent("unit_w", layer.unit_w)})
+    for (auto const& in : {detail::extent("dcosines", dc), detail::extent("unit_x", layer.unit_x), detail::extent("unit_w", layer.unit_w),
+                           detail::extent("norms_x", layer.norms_x), detail::extent("norms_w", layer.norms_w), detail::extent("dnorms_x", dnorms_x)})
       detail::expect_apart(out, in);
-  detail::expect_apart(detail::extent("dx", gx), detail::extent("dw", gw));
   detail::Arena arena(workspace);
   auto const scratch = [&](MatrixView<T> g) {
     return write == Write::assign ? g : MatrixView<T>{arena.template take<T>(static_cast<std::size_t>(g.rows * g.cols)), g.rows, g.cols, g.cols};

@@ -95,6 +95,32 @@ struct NormalizeBackwardRow {
 
 }  // namespace detail
 
+namespace detail {
+
+template <class T>
+void expect_normalize(char const* x_name, MatrixView<T const> x, char const* y_name, MatrixView<T> y, VectorView<T> norms) {
+  expect_matrix(x_name, x);
+  expect_shape(y_name, y, x.rows, x.cols);
+  expect_size("norms", norms, x.rows);
+  expect_same_or_apart(x_name, x, y_name, y, true);
+  expect_apart(extent("norms", norms), extent(x_name, x));
+  expect_apart(extent("norms", norms), extent(y_name, y));
+}
+
+template <class T>
+void expect_normalize_backward(MatrixView<T const> y, VectorView<T const> norms, MatrixView<T const> dy, MatrixView<T> dx, Write write,
+                               VectorView<T const> dnorms) {
+  expect_matrix("y", y);
+  expect_size("norms", norms, y.rows);
+  expect_shape("dy", dy, y.rows, y.cols);
+  expect_shape("dx", dx, y.rows, y.cols);
+  expect_size_or_none("dnorms", dnorms, y.rows);
+  expect_same_or_apart("dy", dy, "dx", dx, write == Write::assign);
+  for (auto const& in : {extent("y", y), extent("norms", norms), extent("dnorms", dnorms)}) expect_apart(extent("dx", dx), in);
+}
+
+}  // namespace detail
+
 // y_i = x_i / |x_i| for the rows of x, B x D; norms: B. y may be x itself. Throws ShapeError, StrideError, AliasError.
 template <class B, class X, class Y, class N>
 void normalize_rows(B const& backend, X&& x, Y&& y, N&& norms) {
@@ -102,12 +128,7 @@ void normalize_rows(B const& backend, X&& x, Y&& y, N&& norms) {
   using T = typename decltype(to)::value;
   MatrixView<T const> const from = view(static_cast<X&&>(x));
   VectorView<T> const n = view(static_cast<N&&>(norms));
-  detail::expect_matrix("x", from);
-  detail::expect_shape("y", to, from.rows, from.cols);
-  detail::expect_size("norms", n, from.rows);
-  detail::expect_same_or_apart("x", from, "y", to, true);
-  detail::expect_apart(detail::extent("norms", n), detail::extent("x", from));
-  detail::expect_apart(detail::extent("norms", n), detail::extent("y", to));
+  detail::expect_normalize("x", from, "y", to, n);
   backend.template rows<T>(from.rows, from.cols, Placement::no_gradient, static_cast<std::byte*>(nullptr),
                            detail::NormalizeRow<T>{from, to, n});
 }
@@ -120,14 +141,7 @@ void normalize_rows_backward(B const& backend, Y&& y, N&& norms, D&& dy, X&& dx,
   MatrixView<T> const to = view(static_cast<X&&>(dx));
   MatrixView<T const> const unit = view(static_cast<Y&&>(y)), d = view(static_cast<D&&>(dy));
   VectorView<T const> const n = view(static_cast<N&&>(norms));
-  detail::expect_matrix("y", unit);
-  detail::expect_size("norms", n, unit.rows);
-  detail::expect_shape("dy", d, unit.rows, unit.cols);
-  detail::expect_shape("dx", to, unit.rows, unit.cols);
-  detail::expect_size_or_none("dnorms", dnorms, unit.rows);
-  detail::expect_same_or_apart("dy", d, "dx", to, write == Write::assign);
-  for (auto const& in : {detail::extent("y", unit), detail::extent("norms", n), detail::extent("dnorms", dnorms)})
-    detail::expect_apart(detail::extent("dx", to), in);
+  detail::expect_normalize_backward(unit, n, d, to, write, dnorms);
   backend.template rows<T>(unit.rows, unit.cols, Placement::no_gradient, static_cast<std::byte*>(nullptr),
                            detail::NormalizeBackwardRow<T>{unit, n, d, to, dnorms, write == Write::accumulate});
 }

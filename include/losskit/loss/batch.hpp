@@ -112,6 +112,13 @@ inline void expect_apart(Extent const& a, Extent const& b) {
     fail<AliasError>("%s overlaps %s: they must not share memory", a.name, b.name);
 }
 
+// All of these apart from each other.
+template <std::size_t n>
+void expect_all_apart(Extent const (&all)[n]) {
+  for (std::size_t i = 1; i < n; ++i)
+    for (std::size_t j = 0; j < i; ++j) expect_apart(all[j], all[i]);
+}
+
 using ll = long long;
 
 template <class T, class S>
@@ -152,7 +159,7 @@ void expect_same_or_apart(char const* in_name, MatrixView<A, S> in, char const* 
   bool const same = in.data == out.data && (in.stride == out.stride || in.rows <= 1);
   if (same && same_allowed) return;
   if (same) fail<AliasError>("%s is %s: accumulate needs a gradient of its own", out_name, in_name);
-  if (in.stride == out.stride && sizeof(A) == sizeof(B)) {
+  if (in.rows > 1 && in.stride > 0 && in.stride == out.stride && sizeof(A) == sizeof(B)) {
     idx const step = in.stride, gap = ((out.data - in.data) % step + step) % step;
     if (gap >= in.cols && step - gap >= out.cols) return;
   }

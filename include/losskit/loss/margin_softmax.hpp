@@ -385,7 +385,7 @@ void loss_gradient(B const& backend, L const& loss, Batch<T, I, S> const& batch,
     detail::expect_size_or_none("scale_gradient", scale_gradient, rows);
     detail::expect_same_or_apart("cosines", batch.cosines, "gradient", g, !accumulate);
     detail::expect_outputs(batch, g, Workspace{}, Outputs<T>{{}, scale_gradient, {}});
-    detail::expect_apart(detail::extent("gradient", g), detail::extent("saved", rows_saved));
+    detail::expect_all_apart({detail::extent("gradient", g), detail::extent("saved", rows_saved), detail::extent("scale_gradient", scale_gradient)});
     auto const problem = detail::rows_of(loss, batch, options);
     auto const go = [&](auto exp_of) {
       detail::SavedGradientRow<decltype(exp_of), L, T, I> const row{problem, rows_saved, g, scale_gradient};
@@ -440,6 +440,7 @@ void logits_backward(B const& backend, L const& loss, Batch<T, I, S> const& batc
     detail::expect_size_or_none("scale_gradient", scale_gradient, rows);
     detail::expect_same_or_apart("cosines", batch.cosines, "gradient", g, !accumulate);
     detail::expect_same_or_apart("logits_gradient", dz, "gradient", g, !accumulate);
+    detail::expect_apart(detail::extent("scale_gradient", scale_gradient), detail::extent("logits_gradient", dz));
     detail::expect_outputs(batch, g, Workspace{}, Outputs<T>{{}, scale_gradient, {}});
     detail::LogitsBackwardRow<L, T, I> const row{detail::rows_of(loss, batch, options), dz, g, scale_gradient};
     backend.template rows<T>(rows, cols, Placement::no_gradient, static_cast<std::byte*>(nullptr), row);

@@ -1,7 +1,7 @@
 // SimdTeam: one thread that works on packets. The verbs are those of SerialTeam; P is the packet.
 //
-// Sums are taken in blocks of at most 4096 elements, lane by lane in P's type, and carried in double: in a fixed order that
-// depends on the number of classes alone, so that the same inputs give the same bits on any thread, at any alignment.
+// Sums are taken in blocks of 128 packets, lane by lane in P's type, and carried in double (longer ones lose what is below half
+// an ulp of a lane): in a fixed order that depends on the number of classes alone, so that the same inputs give the same bits on any thread, at any alignment.
 //
 // A NaN cosine passes the check for odd ones: it needs no taming, and whoever sums e sees it there (row/row.hpp).
 //
@@ -20,7 +20,7 @@ namespace losskit::inline LOSSKIT_ISA {
 template <class P>
 class SimdTeam {
   using T = typename P::scalar;
-  static constexpr idx W = P::width, block = 4096;
+  static constexpr idx W = P::width, block = 128 * W;
 
  public:
   using number = P;

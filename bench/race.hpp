@@ -1,0 +1,58 @@
+// The race: every case once a round, in turn, so that whatever slows the machine slows all of them. What is reported is
+// the median over rounds of a ratio within a round.
+#pragma once
+#include <algorithm>
+#include <chrono>
+#include <functional>
+#include <limits>
+#include <string>
+#include <vector>
+
+namespace bench {
+
+struct Case {
+  std::string name;
+  std::function<void()> run;
+  std::function<void()> prepare = [] {};  // before every run, not timed
+  std::vector<double> seconds = {};       // one a round
+};
+
+inline double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+inline double median(std::vector<double> v) {
+  auto const middle = v.begin() + std::ptrdiff_t(v.size() / 2);
+  std::nth_element(v.begin(), middle, v.end());
+  return *middle;
+}
+
+// Round 0 warms up. `repeats`: runs summed into one sample, for runs too short for the clock. Each round starts with
+// another case, so that nobody always follows the same one.
+inline void race(std::vector<Case>& cases, int rounds, int repeats = 1) {
+  for (int round = 0; round <= rounds; ++round)
+    for (std::size_t i = 0; i < cases.size(); ++i) {
+      Case& c = cases[(i + std::size_t(round)) % cases.size()];
+      double sum = 0;
+      for (int k = 0; k < repeats; ++k) {
+        c.prepare();
+        double const from = now();
+        c.run();
+        sum += now() - from;
+      }
+      if (round > 0) c.seconds.push_back(sum);
+    }
+}
+
+// Speed of `c` over that of the fastest of `ceilings`.
+inline double speed_ratio(Case const& c, std::vector<Case const*> const& ceilings) {
+  double lowest = std::numeric_limits<double>::infinity();
+  for (Case const* ceiling : ceilings) {
+    std::vector<double> ratios;
+    for (std::size_t r = 0; r < c.seconds.size(); ++r) ratios.push_back(ceiling->seconds[r] / c.seconds[r]);
+    lowest = std::min(lowest, median(ratios));
+  }
+  return lowest;
+}
+
+}  // namespace bench

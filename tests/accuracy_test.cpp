@@ -1,0 +1,95 @@
+// Float loss and gradient of very long rows against a loop in long double that shares nothing with the library: in ulp of the
+// row's largest term. The scale is folded into the exponent's constant k = s / ln 2, rounded to float: measured against that
+// scale, and against the true one.
+#include <doctest/doctest.h>
+
+#include <cstdio>
+
+#include "losskit/backend/eigen.hpp"
+#include "losskit/backend/serial.hpp"
+#include "losskit/margin/arc.hpp"
+#include "problem.hpp"
+
+using namespace test;
+
+namespace {
+
+struct Row {
+  long double loss;
+  std::vector<long double> gradient;
+};
+
+// ArcFace by its definition, with an angle.
+template <class T>
+Row arc_face(std::vector<T> const& c, idx y, long double m, long double s) {
+  Row r{0, std::vector<long double>(c.size())};
+  long double const theta = std::acos(static_cast<long double>(c[size(y)])), target = s * std::cos(theta + m);
+  long double others = 0, rounding = 0;  // Kahan
+  for (std::size_t j = 0; j < c.size(); ++j) {
+    if (j == size(y)) continue;
+    long double const term = (r.gradient[j] = std::exp(s * static_cast<long double>(c[j]))) - rounding, sum = others + term;
+    rounding = (sum - others) - term;
+    others = sum;
+  }
+  long double const sum = others + std::exp(target);
+  r.loss = std::log(sum) - target;
+  for (auto& g : r.gradient) g *= s / sum;
+  r.gradient[size(y)] = -s * others / sum * std::sin(theta + m) / std::sin(theta);
+  return r;
+}
+
+struct Off { double loss, gradient; };
+template <class T, class B>
+Off off_by(B const& backend, std::vector<T> const& c, idx y, double s, Row const& truth) {
+  idx const cols = static_cast<idx>(c.size());
+  std::vector<T> g(c.size()), row_losses(1);
+  std::vector<std::int64_t> labels{y};
+  std::vector<std::byte> workspace(workspace_bytes<T>(backend, 1, cols, Placement::out_of_place));
+  loss_and_gradient(backend, MarginSoftmax{ArcMargin{0.5}, s}, Batch(losskit::matrix(c, 1, cols), labels), losskit::matrix(g, 1, cols), view(workspace), {},
+                    Outputs<T>{view(row_losses), {}, {}});
+  long double largest = 0, off = 0;
+  for (long double x : truth.gradient) largest = std::max(largest, std::fabs(x));
+  for (std::size_t j = 0; j < g.size(); ++j) off = std::max(off, std::fabs(static_cast<long double>(g[j]) - truth.gradient[j]));
+  return {static_cast<double>(std::fabs(static_cast<long double>(row_losses[0]) - truth.loss) / ulp<T>(truth.loss)), static_cast<double>(off / ulp<T>(largest))};
+}
+
+}  // namespace
+
+TEST_CASE("float against long double, 100003 and 1000003 classes") {
+  for (idx const cols : {idx(100003), idx(1000003)})
+    for (double const s : {30.0, 30.12, 45.3, 64.0}) {
+      // A trained row, an early one, and one whose target is lost behind a hard class.
+      for (auto const& [spread, target] : {std::pair{0.2, 0.8F}, {0.9, 0.1F}, {0.3, -0.3F}}) {
+        Problem<float> p(1, cols, 9, 0, 0, spread);
+        std::vector<float> c(p.cosines.row(0), p.cosines.row(0) + cols);
+        idx const y = cols / 3;
+        c[size(y)] = target;
+        long double const folded = static_cast<long double>(static_cast<float>(s / 0.69314718055994530942)) * 0.693147180559945309417L;
+        Row const with_folded = arc_face(c, y, 0.5L, folded), with_true = arc_face(c, y, 0.5L, static_cast<long double>(s));
+        auto const check = [&](auto const& backend) {
+          Off const a = off_by(backend, c, y, s, with_folded), b = off_by(backend, c, y, s, with_true);
+          INFO("C = " << cols << ", s = " << s << ", cosines within " << spread << ", folded: loss " << a.loss << " gradient " << a.gradient
+                      << " ulp, true: loss " << b.loss << " gradient " << b.gradient << " ulp");
+          CHECK(a.loss <= 4);
+          CHECK(a.gradient <= 4);
+          CHECK(b.loss <= 16);
+          CHECK(b.gradient <= 16);
+        };
+        check(losskit::eigen{});
+        if (cols < 200000) check(serial{});
+      }
+    }
+}
+
+TEST_CASE("double against long double, 100003 classes") {
+  for (double const s : {30.12, 64.0}) {
+    Problem<double> p(1, 100003, 9);
+    std::vector<double> c(p.cosines.row(0), p.cosines.row(0) + 100003);
+    c[5] = 0.3;
+    long double const folded = static_cast<long double>(s / 0.69314718055994530942) * 0.693147180559945309417L;
+    Off const a = off_by(losskit::eigen{}, c, 5, s, arc_face(c, 5, 0.5L, folded));
+    INFO("loss " << a.loss << " gradient " << a.gradient << " ulp");
+    CHECK(a.loss <= 64);  // the target's logit s psi is a double, its rounding is s ulp of e
+    CHECK(a.gradient <= 64);
+  }
+}

@@ -1,0 +1,98 @@
+#pragma once
+// Types of the golden values. Plain data: nothing here depends on the library under test.
+#include <cstdint>
+
+namespace golden {
+
+enum class Kind { none, arc, cos, sphere, combined };
+enum class Rule { none, legacy_linear, continuous_linear, monotone, clamp, fall_to_cosine, easy };
+enum class Rest { plain, adaptive, fixed };
+enum class PointKind { wing, adaptive_wing, smooth_l1, huber, sigmoid_focal };
+
+/// A cosine, psi(c) and d psi / d c.
+struct Point {
+  double c, value, slope;
+};
+
+/// psi(m1 theta + m2) - m3 under a past-pi rule; eps belongs to Clamp; lambda < 0 means: not annealed.
+struct MarginCase {
+  Kind kind;
+  Rule rule;
+  double m1, m2, m3, eps, lambda;
+  int first, count;  // its points in margin_points
+};
+
+struct PresetPoint {
+  char const* preset;
+  double scale, c, value, slope;
+};
+
+struct RestPoint {
+  Rest kind;
+  double t, c, threshold, value, slope;
+};
+
+struct ObjectivePoint {
+  double gamma, alpha, log_p, value, slope;
+};
+
+/// Parameters in the order of the constructor: wing (w, eps), adaptive wing (alpha, omega, eps, theta),
+/// smooth L1 (sigma), Huber (delta), sigmoid focal (gamma, alpha). Unused ones are 0.
+struct PointLossPoint {
+  PointKind kind;
+  double a, b, c, d, prediction, truth, value, slope;
+};
+
+/// Five rows; the cosines start at `first` of matrix_cosines, row-major and dense.
+struct Matrix {
+  int classes, first;
+  int labels[5];
+};
+
+/// Sum over the five rows of weight_i * O(log p_i). `gamma`, `alpha`: the objective (0, 1 is cross-entropy).
+struct WholeCase {
+  Kind kind;
+  Rule rule;
+  double m1, m2, m3, eps, lambda;
+  bool detached;
+  double gamma, alpha;
+  Rest rest;
+  double t, scale;
+  int matrix;
+  bool weighted;    // whole_weights, else all 1
+  bool row_scales;  // whole_row_scales take the place of `scale`
+  int first;        // its gradient in whole_gradients
+};
+
+/// The rows' losses without weights, and d(weighted sum) / ds_i.
+struct WholeRows {
+  double loss[5];
+  double scale_gradient[5];
+};
+
+struct AdaCosStep {
+  int sequence, step, rows;
+  int first_cosine, first_label;
+  double before, after;
+  bool kept;  // ln B_avg <= 0: the state stays
+};
+
+struct AdaCosFixed {
+  int classes;
+  double scale;
+};
+
+struct LambdaStep {
+  double base, gamma, power, minimum;
+  std::int64_t step;
+  double lambda;
+};
+
+struct WarmUpStep {
+  bool exponential;
+  double from, to;
+  std::int64_t start, end, step;
+  double margin;
+};
+
+}  // namespace golden

@@ -1,0 +1,192 @@
+#!/usr/bin/env bash
+# Mutation proof: breaks the library in named ways, one line at a time, and shows which test case notices. By hand:
+#
+#   tests/mutations/run.sh              all of them, about ten minutes
+#   tests/mutations/run.sh Monotone     those whose name or file contains the word
+#
+# A mutation that no test notices is printed as SURVIVED, one whose line is gone as NOT APPLIED; both make the run fail.
+# CXX, CXXFLAGS and EIGEN (its include folder) may be set; JOBS mutations run at a time (default 1).
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+word=${1:-}
+: "${CXX:=g++}" "${CXXFLAGS:=-O0}" "${EIGEN:=/usr/include/eigen3}" "${JOBS:=1}"
+work=$(mktemp -d)
+cp -r include "$work/include"  # as it is now, whoever edits meanwhile
+trap 'rm -rf "$work"' EXIT
+$CXX -std=c++20 -c tests/main.cpp -o "$work/main.o" || exit 1
+number=0
+
+# A test that fails on the library as it is would prove nothing.
+compile() { $CXX -std=c++20 $CXXFLAGS -w -fopenmp -I"$1" -isystem "$EIGEN" "tests/$2_test.cpp" "$work/main.o" -ltbb -o "$3"; }
+declare -A sound
+for test in laws golden edges backends errors heads accuracy; do
+  sound[$test]=no
+  compile "$work/include" $test "$work/$test" 2>/dev/null && "$work/$test" >/dev/null 2>&1 && sound[$test]=yes
+  [[ ${sound[$test]} == yes ]] || echo "$test fails without a mutation and is left out"
+  rm -f "$work/$test"
+done
+
+# mutate NAME FILE OLD NEW TEST...: in include/losskit/FILE the first OLD becomes NEW; the TESTs are tried in this order.
+mutate() {
+  local name=$1 file=$2
+  [[ -z $word || "$name $file" == *"$word"* ]] || return 0
+  number=$((number + 1))
+  one "$(printf %03d $number)" "$@" &
+  while (($(jobs -rp | wc -l) >= JOBS)); do wait -n; done
+}
+one() {
+  local id=$1 name=$2 file=$3 old=$4 new=$5
+  shift 5
+  local copy=$work/$id verdict="SURVIVED ($*)"
+  cp -r "$work/include" "$copy"
+  if ! OLD=$old NEW=$new perl -0777 -pi -e 's/\Q$ENV{OLD}\E/$ENV{NEW}/ or $missing = 1; END { exit($missing ? 3 : 0) }' "$copy/losskit/$file"; then
+    verdict="NOT APPLIED"
+  else
+    for test in "$@"; do
+      [[ ${sound[$test]} == yes ]] || continue
+      if ! compile "$copy" "$test" "$copy/$test" >"$copy/log" 2>&1; then
+        verdict="DOES NOT COMPILE: $(grep -m1 error "$copy/log" | cut -c1-120)"
+        break
+      fi
+      if ! timeout 120 "$copy/$test" >"$copy/out" 2>&1; then
+        verdict="killed by $test: $(grep -m1 'TEST CASE:' "$copy/out" | sed 's/TEST CASE: *//')"
+        break
+      fi
+    done
+  fi
+  printf '%-38s | %-62s | %s\n' "$file" "$name" "$verdict" | tee "$work/$id.line"
+  rm -rf "$copy"
+}
+
+# --- margins
+f=margin/angular.hpp
+mutate "Monotone: k counted from 1"                      $f 'return floor(at.phi * (1 / pi));' 'return floor(at.phi * (1 / pi)) + 1;' laws
+mutate "Monotone: no fold of the sign"                   $f 'X const sign = 1 - 2 * abs(k - 2 * floor(k * 0.5));' 'X const sign = 1;' laws
+mutate "Monotone: -2k dropped"                           $f 'return sign * at.cos - 2 * k - m3_;' 'return sign * at.cos - m3_;' laws
+mutate "Monotone: m1 = 1, k = 1 for phi < 0 too"         $f 'return at.sin < 0 ? (m2_ > 0 ? 1 : -1) : 0;' 'return at.sin < 0 ? 1 : 0;' laws
+mutate "Monotone: the slope keeps its sign"              $f 'ratio = abs(ratio);' 'ratio = ratio;' laws
+mutate "slope without m1"                                $f 'return m1_ * ratio;' 'return ratio;' laws
+mutate "slope divided by sin(theta) no more"             $f 'ratio = turned(inside).sin / sqrt((1 - inside) * (1 + inside));' 'ratio = turned(inside).sin;' laws
+mutate "m3 added"                                        $f 'if (m1_ == 1 && m2_ == 0 && !is<Easy> && !is<Clamp>) return c - m3_;' 'if (m1_ == 1 && m2_ == 0 && !is<Easy> && !is<Clamp>) return c + m3_;' laws
+mutate "angle sum: a sign"                               $f 'p.sin * a + side * p.cos * s, X(0)' 'p.sin * a - side * p.cos * s, X(0)' laws
+mutate "angle sum for m1 != 1: a sign"                   $f '{p.cos * x - side * p.sin * y,' '{p.cos * x + side * p.sin * y,' laws
+mutate "lower half: P without m1 pi"                     $f 'm1_ * pi + m2_ - t}' 'pi + m2_ - t}' laws
+mutate "far end: whole turns do not flip"                $f '? 1 : -1, part' '? 1 : 1, part' laws
+mutate "m3 in the general formula dropped"               $f 'return at.cos - m3_;' 'return at.cos;' laws
+mutate "LegacyLinear: falls the other way"               $f 'return c - m2_ * near_.sin - m3_;' 'return c + m2_ * near_.sin - m3_;' laws golden
+mutate "LegacyLinear and others: the break on the wrong side" $f 'return !exceeds(c, break_) && c <= c;' 'return exceeds(c, break_);' laws
+mutate "ContinuousLinear: not continuous"                $f 'return c - (1 + break_) - m3_;' 'return c - break_ - m3_;' laws
+mutate "ContinuousLinear: slope of the fallback"         $f 'if (past_break(c)) return 1;' 'if (past_break(c)) return 0.9;' laws
+mutate "FallToCosine: m3 dropped past the break"         $f 'if (past_break(c)) return c - m3_;' 'if (past_break(c)) return c;' laws golden
+mutate "Easy: the margin everywhere"                     $f 'if (c <= rule_.above) return c;' 'if (false) return c;' laws golden
+mutate "Clamp: a slope outside"                          $f 'if (clipped(turned(c))) return 0;' '' laws
+mutate "Clamp: the lower end is not clipped"             $f ': phi < rule_.eps ? -1 : 0;' ': 0;' laws golden
+mutate "Clamp: m3 dropped outside"                       $f '* ::cos(rule_.eps)) - m3_;' '* ::cos(rule_.eps));' laws golden
+mutate "finite limit at c = 1 not exact"                 $f 'ratio = upper ? m1_ * near_.cos : -m1_ * far_.cos;' 'ratio = upper ? near_.cos : -m1_ * far_.cos;' laws
+mutate "slope at 1 taken far from 1"                     $f 'X const nearest = 1 - below_one<X>;' 'X const nearest = 1 - 1e-3;' laws edges
+mutate "Detached: slope not 1"                           $f 'return {psi, X(1)};' 'return {psi, X(2)};' laws
+mutate "value not clamped to [-1, 1]"                    $f 'X const v = min(max(c, X(-1)), X(1));' 'X const v = c;' laws
+mutate "NaN clamped away"                                $f 'X const v = min(max(c, X(-1)), X(1));' 'X const v = max(X(-1), min(X(1), c));' laws
+mutate "raw with the rule's -2k"                         $f 'return turned(min(max(c, X(-1)), X(1))).cos - m3_;' 'return turned(min(max(c, X(-1)), X(1))).cos;' laws golden edges
+mutate "NoMargin: slope"                                 margin/none.hpp 'X(1)), 1};' 'X(1)), 2};' laws
+mutate "Annealed: lambda missing in the slope"           margin/annealed.hpp '(lambda_ + psi.slope)' '(psi.slope)' laws
+mutate "Annealed: not divided"                           margin/annealed.hpp '+ psi) / (1 + lambda_);' '+ psi) / (1);' laws
+mutate "Annealed: raw is the annealed value"             margin/annealed.hpp 'return mixed(c, threshold_of(margin_, c));' 'return target(c).value;' laws golden
+mutate "ArcMargin takes a cosine"                        margin/arc.hpp '(name, 1, m, 0, rule)' '(name, 1, 0, m, rule)' laws
+mutate "SphereMargin adds its m"                         margin/sphere.hpp '(name, m, 0, 0, rule)' '(name, 1, m, 0, rule)' laws
+mutate "CosMargin adds"                                  margin/cos.hpp '(name, 1, 0, m, rule)' '(name, 1, 0, -m, rule)' laws
+mutate "CombinedMargin: m2 and m3 swapped"               margin/combined.hpp '(name, m1, m2, m3, rule)' '(name, m1, m3, m2, rule)' laws
+# --- rest rules, objectives, scales
+mutate "Adaptive: slope 1"                               rest/hard_negatives.hpp 'Jet<X>{c + t * (c + 1), 1 + t}' 'Jet<X>{c + t * (c + 1), X(1)}' laws
+mutate "Adaptive: (1 + t) c without t"                   rest/hard_negatives.hpp 'c + t * (c + 1), 1 + t' 'c + t * c, 1 + t' laws golden
+mutate "mask the wrong way"                              rest/hard_negatives.hpp 'select(c > threshold, Jet' 'select(c < threshold, Jet' laws golden
+mutate "Fixed: minus t"                                  rest/hard_negatives.hpp 'select(c > threshold, c + t, c)' 'select(c > threshold, c - t, c)' laws golden
+mutate "bound too small"                                 rest/hard_negatives.hpp 'adaptive ? 1 + 2 * t_' 'adaptive ? 1 + t_' laws
+mutate "CrossEntropy: sign of the slope"                 objective/cross_entropy.hpp '{-log_p, -1}' '{-log_p, 1}' laws
+mutate "FocalLoss: gamma dropped from the slope"         objective/focal.hpp 'gamma_ * (1 - q)' '(1 - q)' laws
+mutate "FocalLoss: p for q"                              objective/focal.hpp 'X const q = -expm1(log_p);' 'X const q = exp(log_p);' laws
+mutate "FocalLoss: alpha dropped"                        objective/focal.hpp 'alpha_ * pow(q, X(gamma_))' 'pow(q, X(gamma_))' laws
+mutate "FeatureNorm: slope beyond the ceiling"           scale/feature_norm.hpp '{X(high_), X(0)}' '{X(high_), X(1)}' laws
+mutate "FeatureNorm: no floor"                           scale/feature_norm.hpp 'return {X(low_), X(0)};' 'return {norm, X(1)};' laws
+mutate "AdaCos: ln C for ln(C - 1)"                      scale/adacos.hpp 'double(classes_ - 1)' 'double(classes_)' edges
+mutate "AdaCos: the larger angle of pi/4 and the median" scale/adacos.hpp 'std::fmax(std::sqrt(0.5), batch' 'std::fmin(std::sqrt(0.5), batch' edges
+mutate "AdaCos: negative ln B taken"                     scale/adacos.hpp 'batch.log_mean_rest > 0 && ' '' edges
+mutate "AdaCos: kept states not counted"                 scale/adacos.hpp '++state.kept;' ';' edges
+mutate "AdaCos: the upper median"                        loss/advance.hpp 'targets + valid / 2, targets + valid);' 'targets + (valid - 1) / 2, targets + valid);' edges
+mutate "AdaCos: ignored rows counted"                    loss/advance.hpp 'sum / double(valid)' 'sum / double(n)' edges
+# --- point losses
+mutate "Wing: the constant dropped"                      point/wing.hpp 'Jet<X>{a - c_, X(1)}' 'Jet<X>{a, X(1)}' golden
+mutate "Wing: slope without eps"                         point/wing.hpp 'w_ / (eps_ + a)' 'w_ / (1 + a)' laws
+mutate "Wing: slope without its sign"                    point/wing.hpp 'copysign(steepness, d)' 'steepness' laws
+mutate "Adaptive wing: exponent without y"               point/adaptive_wing.hpp 'X const h = head_ - y,' 'X const h = X(head_),' laws golden
+mutate "Adaptive wing: truth not clamped"                point/adaptive_wing.hpp 'X const y = min(max(truth, X(0)), X(1)),' 'X const y = truth,' laws golden edges
+mutate "Adaptive wing: the line past theta flat"         point/adaptive_wing.hpp 'value + slope * (a - b)' 'value' laws
+mutate "Smooth L1: 1/2 dropped"                          point/smooth_l1.hpp '0.5 * b * (sigma2_ * b)' 'b * (sigma2_ * b)' laws
+mutate "Smooth L1: sigma for sigma^2"                    point/smooth_l1.hpp 'sigma2_(sigma * sigma)' 'sigma2_(sigma)' golden
+mutate "Huber: slope not bounded by delta"               point/smooth_l1.hpp 'min(max(d, X(-delta_)), X(delta_))' 'd' laws
+mutate "Sigmoid focal: gamma missing"                    point/sigmoid_focal.hpp 'multiply_add(gamma_ * p, log_p,' 'multiply_add(p, log_p,' laws
+mutate "Sigmoid focal: alpha on both sides"              point/sigmoid_focal.hpp ': 1 - alpha)' ': alpha)' golden
+mutate "Sigmoid focal: the miss's sign"                  point/sigmoid_focal.hpp 'select(hit, slope, -slope)' 'slope' laws
+# --- the row
+f=row/row.hpp
+mutate "softplus: the wrong branch"                      $f 'q = (a < 0 ? u : 1)' 'q = (a > 0 ? u : 1)' laws
+mutate "s missing in the target's gradient"              $f 'd * s * psi.slope' 'd * psi.slope' laws
+mutate "psi' missing in the target's gradient"           $f 'd * s * psi.slope' 'd * s' laws
+mutate "weight missing in the gradient"                  $f 'weight * o.slope.v * q' 'o.slope.v * q' laws
+mutate "weight missing in the loss"                      $f 'return {weight * o.value.v,' 'return {o.value.v,' laws
+mutate "the objective's slope dropped"                   $f 'weight * o.slope.v * q' '-weight * q' laws
+mutate "r' missing in what is kept"                      $f 'keep_at(at, kept, e * r.slope)' 'keep_at(at, kept, e)' laws
+mutate "dL/ds without the classes"                       $f 'd * (psi.value - (alone ? 0 : sums.moment.v / z))' 'd * psi.value' laws
+mutate "the shift forgotten"                             $f '::log(z) + shift - s' '::log(z) - s' edges
+mutate "one class divides by zero"                       $f 'bool const alone = z == 0;' 'bool const alone = false;' edges
+mutate "ties count as right"                             $f '!(raw < X(c_y))' 'raw > X(c_y)' edges
+mutate "a factor out of range"                           $f '< 0.5 * double' '< 1e300 * double' edges
+mutate "saved pass: r' missing"                          $f 'exp_of(r.value)) * r.slope' 'exp_of(r.value))' laws backends
+f=row/exponential.hpp
+mutate "bounded: pairs too late"                         $f '<= 2 * last; }' '<= 4 * last; }' edges
+mutate "bounded: the target keeps the unfolded scale"    $f 'return double(k) * ln2; }' 'return double(k) * 0.6931472; }' edges accuracy
+mutate "bounded: the shift in the wrong base"            $f 'return double(h) * ln2; }' 'return double(h); }' edges
+mutate "pairs: not the larger one"                       $f 'max(a.m, b.m)' 'min(a.m, b.m)' edges
+# --- calls
+f=loss/margin_softmax.hpp
+mutate "upstream per row dropped"                        $f '* (batch.upstream ? double(batch.upstream[i]) : 1)' '' laws
+mutate "upstream factor dropped"                         $f 'return options.upstream *' 'return 1 *' laws
+mutate "class weight dropped"                            $f '* (batch.class_weights ? double(batch.class_weights[label(i)]) : 1)' '' laws
+mutate "mean over all rows"                              $f 'rows.divisor = valid;' 'rows.divisor = double(batch.labels.size);' laws
+mutate "weighted mean over rows"                         $f 'rows.divisor = weights;' 'rows.divisor = valid;' laws
+mutate "an ignored row keeps its gradient"               $f 'if (Gradient && rows.options.write == Write::assign)' 'if (false)' laws
+mutate "an ignored row is erased when accumulating"      $f 'if (Gradient && rows.options.write == Write::assign)' 'if (Gradient)' edges
+mutate "logits: the target without its margin"           $f 'T(rows.scale(i) * at_y.psi.value)' 'T(rows.scale(i) * double(c_y))' laws
+mutate "logits_backward: s missing"                      $f 'T const k = T(rows.scale(i) * u)' 'T const k = T(u)' laws
+mutate "logits_backward: psi slope missing"              $f 'dz_y * at_y.psi.slope' 'dz_y' laws
+mutate "labels not checked"                              $f '(y < 0 || y >= cols)' '(y < 0)' errors
+mutate "NaN cosine in a one-class row"                   $f '+ !std::isfinite(at_y.cosine);' ';' edges
+mutate "upstream twice in a saved backward"              $f 'rows.upstream(i) * saved[i].slope' 'rows.upstream(i) * rows.upstream(i) * saved[i].slope' laws backends
+# --- teams
+f=team/serial.hpp
+mutate "serial: hole not skipped"                        $f 'if (j != hole) total' 'total' laws
+mutate "serial: accumulate assigns"                      $f 'accumulate_ ? g[j] + factor * kept[j] : factor * kept[j]' 'factor * kept[j]' laws
+f=team/simd.hpp
+mutate "simd: hole not skipped"                          $f 'bool const here = hole >= j && hole < j + count;' 'bool const here = false;' backends
+mutate "simd: the tail's mask one off"                   $f ': P::first_lanes(count));' ': P::first_lanes(count - 1));' backends
+mutate "simd: lanes before the hole lost"                $f 'P::first_lanes(hole - j) |' 'P::first_lanes(0) |' backends
+mutate "simd: the row's end not written"                 $f 'if (j < n) f(Some{j, n - j});' '' backends
+mutate "simd: the end of a row summed unmasked"          $f 'sums.add(careful(c, Some{full, end - full}, end - full,' 'sums.add(careful(c, Some{full, end - full}, W,' backends
+mutate "simd: outside cosines not tamed"                 $f 'if (!inside(c, j, next)) [[unlikely]]' 'if (false)' edges
+mutate "simd: accumulate forgets the target's place"     $f 'waiting_.slope += g[y];' ';' backends
+mutate "clamped border at 1 eps"                         team/cosines.hpp '16 * std' '1 * std' edges
+mutate "infinite cosines clamped"                        team/cosines.hpp 'return std::numeric_limits<T>::quiet_NaN();' '' edges
+# --- heads
+mutate "normalise: backward not projected"               head/normalize.hpp '- dot(team, unit, d, y.cols) * inverse' '' laws
+mutate "normalise: dL/dn dropped"                        head/normalize.hpp 'dnorms ? double(dnorms[i]) : 0' '0' laws
+mutate "normalise: 1/n dropped"                          head/normalize.hpp 'X(k) * at.load(d)' 'at.load(d)' laws
+mutate "normalise: tiny rows divided"                    head/normalize.hpp 'bool const none = n < smallest_norm<T>;' 'bool const none = false;' edges
+mutate "points: upstream dropped"                        loss/point_loss.hpp 'T(options.upstream / divisor)' 'T(1 / divisor)' heads golden
+mutate "points: weights dropped"                         loss/point_loss.hpp 'jet = {weight * jet.value, weight * jet.slope};' '' heads edges
+
+wait
+cat "$work"/*.line | sort >"$work/all"
+killed=$(grep -c 'killed by' "$work/all")
+echo
+echo "$killed of $number mutations killed"
+[[ $killed == "$number" ]]
