@@ -55,8 +55,8 @@ Worst<T> walk(T low, T high, F f, G g) {
   constexpr std::size_t W = Packet<T>::width;
   Worst<T> worst;
   for (T const sign : {T(1), T(-1)}) {
-    T const from = sign > 0 ? std::max(low, T(0)) : std::max(-high, T(0)), to = sign > 0 ? high : -low;
-    if (!(from <= to)) continue;
+    T const from = std::max(sign > 0 ? low : -high, T(0)), to = sign > 0 ? high : -low;
+    if (!(from <= to) || (sign < 0 && low >= 0)) continue;
     Bits const first = std::bit_cast<Bits>(from), last = std::bit_cast<Bits>(to);
     Bits const step = std::max<Bits>(1, (last - first) / 150011);
     Bits at = first;
@@ -114,12 +114,12 @@ TEST_CASE_TEMPLATE("ulp", T, float, double) {
   CHECK_ULP((walk<T>(T(-0.9), T(1.5), [](P x) { return log1p(x); }, [](R x) { return std::log1p(x); })), 0.95 + slack);
 
   // The product k c is not rounded: the error does not grow with the exponent.
-  double const reach = single ? 126 : 1022;
+  double const reach = single ? 126 : 1022, limit = P::has_fine_power2 ? 1.8 : 1.3;
   for (double const k : {64 / std::log(2.0), 30.12 / std::log(2.0), 1.0})
     for (int const h : {0, -20, 31}) {
       T const exact = static_cast<T>(k), c = static_cast<T>((reach - 32) / k);
       CHECK_ULP((walk<T>(-c, c, [=](P x) { return exp2_of(P(exact), P(0), x, P(h)); },
-                         [=](R x) { return static_cast<R>(std::exp2(static_cast<long double>(exact) * x - h)); })), 1.3 + slack);
+                         [=](R x) { return static_cast<R>(std::exp2(static_cast<long double>(exact) * x - h)); })), limit + slack);
     }
 
   for (double const y : {2.1, 0.3, -1.7, 50.0, 1000.0, -3000.0}) {
@@ -134,10 +134,10 @@ TEST_CASE_TEMPLATE("ulp", T, float, double) {
       return member(parts);
     };
   };
-  double const sum = single ? 0.75 : 2.5;
+  double const sum = single ? 0.8 : 2.5;
   CHECK_ULP((walk<T>(0, 80, part([](auto const& p) { return p.near + p.near_low; }), [](R x) { return 1 / (1 + std::exp(-x)); })), sum + slack);
   CHECK_ULP((walk<T>(0, 80, part([](auto const& p) { return p.far + p.far_low; }), [](R x) { return 1 / (1 + std::exp(x)); })), sum + slack);
-  CHECK_ULP((walk<T>(0, 80, part([](auto const& p) { return p.log1p; }), [](R x) { return std::log1p(std::exp(-x)); })), (single ? 1.0 : 2.0) + slack);
+  CHECK_ULP((walk<T>(0, 80, part([](auto const& p) { return p.log1p; }), [](R x) { return std::log1p(std::exp(-x)); })), (single ? 1.4 : 2.0) + slack);
 }
 
 TEST_CASE_TEMPLATE("special values", T, float, double) {

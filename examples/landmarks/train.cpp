@@ -31,8 +31,7 @@ constexpr std::uint64_t seed = 1;
 // d^2 / 2: Huber's square, with its linear part beyond every error.
 losskit::HuberLoss square() { return losskit::HuberLoss{1e9}; }
 
-// ---- what a network may give
-// -------------------------------------------------------------------------------------------
+// ---- what a network may give ------------------------------------------------------------------------------
 
 // The points' coordinates in pixels, from the middle of the scene.
 struct Coordinates {
@@ -88,8 +87,7 @@ struct Heatmaps {
   }
 };
 
-// ---- the losses that are compared
-// --------------------------------------------------------------------------------------
+// ---- the losses that are compared -------------------------------------------------------------------------
 
 struct SquareOnCoordinates {
   using Output = Coordinates;
@@ -115,7 +113,9 @@ struct SquareOnHeatmaps {
 struct SmoothL1OnHeatmaps {
   using Output = Heatmaps;
   static constexpr char const* name = "SmoothL1";
-  static auto loss() { return losskit::SmoothL1Loss{3}; }  // linear beyond 1/9: heatmaps end at 1
+  // Linear beyond 1/9, since heatmaps end at 1. Robust, and worse for it: most cells of a heatmap are background,
+  // and to a robust loss the bump itself is the outlier. That is what Adaptive Wing is for.
+  static auto loss() { return losskit::SmoothL1Loss{3}; }
 };
 struct AdaptiveWingOnHeatmaps {
   using Output = Heatmaps;
@@ -127,8 +127,7 @@ struct AdaptiveWingOnHeatmaps {
 using Recipes = std::tuple<SquareOnCoordinates, SmoothL1OnCoordinates, WingOnCoordinates, SquareOnHeatmaps,
                            SmoothL1OnHeatmaps, AdaptiveWingOnHeatmaps>;
 
-// ---- training
-// ----------------------------------------------------------------------------------------------------------
+// ---- training ---------------------------------------------------------------------------------------------
 
 torch::nn::Sequential fresh_network(int outputs) {
   namespace nn = torch::nn;

@@ -4,7 +4,6 @@
 #include <array>
 #include <cmath>
 #include <cstdio>
-#include <numbers>
 
 #include "../support/canvas.hpp"
 #include "../support/faces.hpp"
@@ -37,7 +36,6 @@ void draw_roc(std::string const& path, std::vector<Result> const& results) {
       if (point.false_accept_rate >= 1e-5) lowest = std::min(lowest, point.true_accept_rate);
     }
   }
-  // A stepped miss rate, so that the differences near TAR = 1 can be seen.
   plot << "set title 'Unseen characters in unseen typefaces' font ',16' textcolor '#222222'\n"
        << "set xlabel 'false accept rate' textcolor '#444444'\n"
        << "set ylabel 'true accept rate' textcolor '#444444'\n"
@@ -63,9 +61,8 @@ void draw_angles(std::string const& path, std::vector<Trained> const& trained) {
   Grid const grid(trained.size());
   Gnuplot plot(path, 400 * grid.columns, 300 * grid.rows + 40);
   plot.print(
-      "set multiplot layout %d,%d title 'Angle between an image and its class centre, epoch by epoch (light "
-      "to dark)' "
-      "font ',16'\n",
+      "set multiplot layout %d,%d title "
+      "'Angle between an image and its class centre, epoch by epoch (light to dark)' font ',16'\n",
       grid.rows, grid.columns);
   plot << "set xrange [0:110]\nset xtics 30\nset format y ''\nset xlabel 'degrees' textcolor '#444444' "
           "offset 0,0.5\n"

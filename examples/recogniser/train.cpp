@@ -73,6 +73,7 @@ void count_target_angles(at::Tensor const& cosines, at::Tensor const& labels, An
   auto const targets = labels_of(labels);
   for (losskit::idx i = 0; i < matrix.rows; ++i) {
     double const cosine = std::clamp(static_cast<double>(matrix.row(i)[targets[i]]), -1.0, 1.0);
+    if (std::isnan(cosine)) throw Problem("training diverged: a cosine is not a number");
     auto const bin =
         static_cast<std::size_t>(std::acos(cosine) / std::numbers::pi * static_cast<double>(angles.size()));
     ++angles[std::min(bin, angles.size() - 1)];

@@ -200,9 +200,15 @@ class Packet {
   friend LOSSKIT_INLINE Packet copysign(Packet a, Packet b) {
     return of_bits((a.bits() & ~sign_bit) | (b.bits() & sign_bit));
   }
-  friend LOSSKIT_INLINE Packet sqrt(Packet a) {
-#if defined(__AVX512F__)  // Eigen's is an estimate here
+  friend LOSSKIT_INLINE Packet sqrt(Packet a) {  // rounded correctly; Eigen's is an estimate
+#if defined(__AVX512F__)
     if constexpr (single) return {_mm512_sqrt_ps(a.raw_), raw_tag{}}; else return {_mm512_sqrt_pd(a.raw_), raw_tag{}};
+#elif defined(__AVX__)
+    if constexpr (single) return {_mm256_sqrt_ps(a.raw_), raw_tag{}}; else return {_mm256_sqrt_pd(a.raw_), raw_tag{}};
+#elif defined(__SSE2__)
+    if constexpr (single) return {_mm_sqrt_ps(a.raw_), raw_tag{}}; else return {_mm_sqrt_pd(a.raw_), raw_tag{}};
+#elif defined(__aarch64__)
+    if constexpr (single) return {vsqrtq_f32(a.raw_), raw_tag{}}; else return {vsqrtq_f64(a.raw_), raw_tag{}};
 #else
     return {Eigen::internal::psqrt(a.raw_), raw_tag{}};
 #endif

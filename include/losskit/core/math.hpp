@@ -85,14 +85,15 @@ template <class T>
 inline constexpr Parts<T> third = sizeof(T) == 4 ? Parts<T>{T(0.333333343), T(-9.93410776e-09)}
                                                  : Parts<T>{T(0.33333333333333331), T(1.8503717077085941e-17)};
 template <class T>
-inline constexpr Parts<T> two_over_ln2 = sizeof(T) == 4 ? Parts<T>{T(2.88539004), T(3.85192598e-8)} : Parts<T>{T(2.8853900817779268), T(4.0710547481862064e-17)};
+inline constexpr Parts<T> two_over_ln2 = sizeof(T) == 4 ? Parts<T>{T(2.88539004), T(3.85192598e-8)}
+                                                        : Parts<T>{T(2.8853900817779268), T(4.0710547481862064e-17)};
 
 }  // namespace detail
 
 // 2^((k + k_low) c - h), h a whole number, for an exponent up to 126 (float) or 1022 (double) in size. k_low is what k lost when
 // it was rounded; the product is not rounded before it is raised; and h costs nothing: it hides in the number whose addition
 // rounds k c to a whole one.
-// Polynomial of degree 6 / 11, largest error 1.0 / 1.0 ulp; with a table, degree 2, 1.8 ulp.
+// Polynomial of degree 6 / 11, largest error 1.2 / 1.3 ulp; with a table, degree 2, 1.8 ulp.
 template <Simd P>
 LOSSKIT_INLINE P exp2_of(P k, P k_low, P c, P h) {
   if constexpr (P::has_fine_power2) {  // 2^(i/32) from a table, and a parabola for what is left, |f| <= 1/64
@@ -107,7 +108,7 @@ LOSSKIT_INLINE P exp2_of(P k, P k_low, P c, P h) {
 }
 
 // e^x for every x: above 88.72 (709.78) infinity, below -103.97 (-745.13) zero, denormal numbers in between.
-// Polynomial of degree 6 / 12; largest error 1.0 / 1.0 ulp.
+// Polynomial of degree 7 / 12; largest error 1.0 / 1.0 ulp.
 template <Simd P>
 LOSSKIT_INLINE P exp(P x) {
   auto const e = detail::exp_parts(detail::is_float<P> ? min(max(x, P(-104)), P(89)) : min(max(x, P(-746)), P(710)));
@@ -115,7 +116,7 @@ LOSSKIT_INLINE P exp(P x) {
 }
 
 // e^x - 1 for every x, small ones included; -1 far below.
-// Polynomial of degree 6 / 12; largest error 1.0 / 1.0 ulp.
+// Polynomial of degree 7 / 12; largest error 1.5 / 1.8 ulp.
 template <Simd P>
 LOSSKIT_INLINE P expm1(P x) {
   auto const e = detail::exp_parts(detail::is_float<P> ? min(max(x, P(-40)), P(89)) : min(max(x, P(-60)), P(710)));
@@ -124,7 +125,7 @@ LOSSKIT_INLINE P expm1(P x) {
 }
 
 // The natural logarithm: of 0 -infinity, of infinity itself, of a negative number NaN; denormal numbers included.
-// Largest error 1.0 / 1.0 ulp.
+// Polynomial of degree 10 / 17 in the mantissa; largest error 0.95 / 0.95 ulp.
 template <Simd P>
 LOSSKIT_INLINE P log(P x) {
   auto const [m, e] = split2(x);
@@ -132,7 +133,7 @@ LOSSKIT_INLINE P log(P x) {
 }
 
 // log(1 + u) for u >= -1, small u included: what the addition loses is put back into the mantissa.
-// Largest error 1.0 / 1.0 ulp.
+// Polynomial as for log; largest error 0.95 / 0.95 ulp.
 template <Simd P>
 LOSSKIT_INLINE P log1p(P u) {
   P const w = rounded(u + 1);
@@ -152,7 +153,7 @@ LOSSKIT_HD LOSSKIT_INLINE Logistic<X> logistic(X a) {
   return {near, X(0), u * near, X(0), log1p(u)};
 }
 // On packets of floats no reduction of the logarithm is needed, u being in [0, 1]: u + u^2 r(u), r of degree 8. Every rounding
-// before the parts is followed by its remainder. Largest error of a sum of two 0.55 ulp, of the logarithm 0.9 ulp.
+// before the parts is followed by its remainder. Largest error of a sum of two 0.8 ulp, of the logarithm 1.4 ulp.
 template <Simd P>
   requires detail::is_float<P>
 LOSSKIT_INLINE Logistic<P> logistic(P a) {
