@@ -1,7 +1,8 @@
 // SimdTeam: one thread that works on packets. The verbs are those of SerialTeam; P is the packet.
 //
 // Sums are taken in blocks of 128 packets, lane by lane in P's type, and carried in double (longer ones lose what is below half
-// an ulp of a lane): in a fixed order that depends on the number of classes alone, so that the same inputs give the same bits on any thread, at any alignment.
+// an ulp of a lane). Their order depends on the number of classes alone: the same inputs give the same bits on any thread, at
+// any alignment.
 //
 // A NaN cosine passes the check for odd ones: it needs no taming, and whoever sums e sees it there (row/row.hpp).
 //
