@@ -59,11 +59,12 @@ TEST_CASE("float against long double, 100003 and 1000003 classes") {
   for (idx const cols : {idx(100003), idx(1000003)})
     for (double const s : {30.0, 30.12, 45.3, 64.0}) {
       // A trained row, an early one, and one whose target is lost behind a hard class.
-      for (auto const& [spread, target] : {std::pair{0.2, 0.8F}, {0.9, 0.1F}, {0.3, -0.3F}}) {
+      for (auto const& kind : {std::pair{0.2, 0.8F}, {0.9, 0.1F}, {0.3, -0.3F}}) {
+        double const spread = kind.first;
         Problem<float> p(1, cols, 9, 0, 0, spread);
         std::vector<float> c(p.cosines.row(0), p.cosines.row(0) + cols);
         idx const y = cols / 3;
-        c[size(y)] = target;
+        c[size(y)] = kind.second;
         long double const folded = static_cast<long double>(static_cast<float>(s / 0.69314718055994530942)) * 0.693147180559945309417L;
         Row const with_folded = arc_face(c, y, 0.5L, folded), with_true = arc_face(c, y, 0.5L, static_cast<long double>(s));
         auto const check = [&](auto const& backend) {

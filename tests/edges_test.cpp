@@ -60,9 +60,10 @@ TEST_CASE("cosines at 1, one ulp inside and outside, at the border of 16 eps, an
           {one, 0, 0, one}, {one - eps / 2, 0, 0, one - eps / 2}, {one + eps, 1, 0, one}, {one + 16 * eps, 1, 0, one},
           {one + 17 * eps, 0, 1, one}, {T(1.5), 0, 1, one}, {T(50), 0, 1, one}, {std::numeric_limits<T>::max(), 0, 1, one}};
       for (auto const& margin : all_margins())
-        for (auto const& [c, clamped, out, like] : cases)
+        for (auto const& one_case : cases)
           for (T const sign : {T(1), T(-1)})
             for (idx const where : {idx(1), idx(2)}) {  // as the target, as another class
+              T const c = std::get<0>(one_case), like = std::get<3>(one_case);
               INFO(std::string(margin.own_name()) << ' ' << sign * c << " in column " << where);
               Problem<T> p(2, 5, 3), q = p;
               p.labels = q.labels = {1, 1};
@@ -70,8 +71,8 @@ TEST_CASE("cosines at 1, one ulp inside and outside, at the border of 16 eps, an
               q.cosines.at(0, where) = sign * like;
               auto const loss = loss_of(margin, 10, {}, {HardNegatives<>{0.2}});
               auto const r = run(backend, loss, p.plain()), s = run(backend, loss, q.plain());
-              CHECK(r.report.clamped == clamped);
-              CHECK(r.report.out_of_range == out);
+              CHECK(r.report.clamped == std::get<1>(one_case));
+              CHECK(r.report.out_of_range == std::get<2>(one_case));
               CHECK(r.report.non_finite == 0);
               CHECK(all_finite(r, 2, 5));
               CHECK(r.report.loss == s.report.loss);

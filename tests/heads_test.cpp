@@ -98,7 +98,8 @@ void compare_points(idx rows, idx cols, idx gap, idx offset) {
     AnyPoint const loss{policy};
     for (auto const reduction : {Reduction::mean, Reduction::weighted_mean}) {
       PointOptions const options{.reduction = reduction, .upstream = double(rows * cols)};
-      Points const a(serial{}, loss, x, truth, weights, gap, offset, options), b(losskit::eigen{}, loss, x, truth, weights, gap, offset, options);
+      Points const a(serial{}, loss, x, truth, weights, gap, offset, options);
+      Points const b(losskit::eigen{}, loss, x, truth, weights, gap, offset, options);
       CHECK(a.fused.elements == rows * cols);
       CHECK(b.fused.elements == rows * cols);
       CHECK(a.fused.truth_clamped == b.fused.truth_clamped);
@@ -167,7 +168,8 @@ TEST_CASE("eigen and serial agree: normalised rows and their gradient") {
   auto const compare_rows = [](auto zero, idx cols) {
     using T = decltype(zero);
     Problem<T> x(3, cols, 1, 3, 1, 5), dy(3, cols, 2, 3, 1);
-    Normalised const a(serial{}, x, dy, 3, 1), b(losskit::eigen{}, x, dy, 3, 1);
+    Normalised const a(serial{}, x, dy, 3, 1);
+    Normalised const b(losskit::eigen{}, x, dy, 3, 1);
     CHECK(apart(a.y, b.y, 3, cols) <= (sizeof(T) == 4 ? 4 : 450));
     CHECK(apart(a.norms, b.norms) <= (sizeof(T) == 4 ? 4 : 450));
     CHECK(apart(a.dx, b.dx, 3, cols) <= (sizeof(T) == 4 ? 8 : 450));
@@ -182,7 +184,8 @@ TEST_CASE("eigen and serial agree: the cosine layer") {
   auto const compare_layer = [](auto zero, idx rows, idx classes, idx width) {
     using T = decltype(zero);
     Problem<T> x(rows, width, 1, 2, 0, 5), w(classes, width, 2, 2), dc(rows, classes, 3, 2);
-    Layered const a(serial{}, x, w, dc, 2), b(losskit::eigen{}, x, w, dc, 2);
+    Layered const a(serial{}, x, w, dc, 2);
+    Layered const b(losskit::eigen{}, x, w, dc, 2);
     INFO(rows << ' ' << classes << ' ' << width);
     // Of a sum of products, in another order: against the sum of their sizes.
     double const tolerance = (sizeof(T) == 4 ? 8 : 450) * double(std::numeric_limits<T>::epsilon());

@@ -120,6 +120,29 @@ TEST_CASE("m = 0 is the identity") {
   same_as_cosine(Annealed<>{SphereMargin{4.0}, 1e12}, 1e-10);
 }
 
+TEST_CASE("inside [0, pi] every margin is cos(m1 theta + m2) - m3, whatever its rule past pi") {
+  auto const by_angle = [](auto const& margin) {
+    for (int i = 1; i < 200; ++i) {
+      double const theta = i * 3.14159265358979323846 / 200, phi = margin.m1() * theta + margin.m2();
+      if (phi < 0.2 || phi > 2.9) continue;
+      auto const at = margin.target(Scalar<double>(std::cos(theta)));
+      INFO(margin.m1() << ' ' << margin.m2() << ' ' << margin.m3() << " at " << theta);
+      CHECK(at.value.v == Approx(std::cos(phi) - margin.m3()).epsilon(1e-13));
+      CHECK(at.slope.v == Approx(margin.m1() * std::sin(phi) / std::sin(theta)).epsilon(1e-12));
+      CHECK(margin.raw(Scalar<double>(std::cos(theta))).v == Approx(std::cos(phi) - margin.m3()).epsilon(1e-13));
+    }
+  };
+  for (double const m : {-0.6, 0.1, 0.5, 1.2}) {
+    by_angle(CosMargin{m}), by_angle(ArcMargin{m}), by_angle(ArcMargin<None>{m}), by_angle(ArcMargin<LegacyLinear>{m});
+    by_angle(ArcMargin<ContinuousLinear>{m}), by_angle(ArcMargin<Clamp>{m, Clamp{0.1}}), by_angle(ArcMargin<FallToCosine>{m});
+    by_angle(ArcMargin<Easy>{m, Easy{-1}});
+    for (double const m1 : {0.4, 1.0, 1.7, 3.0}) {
+      by_angle(SphereMargin{m1}), by_angle(CombinedMargin{m1, m, 0.2}), by_angle(CombinedMargin<None>{m1, m, -0.3});
+      by_angle(CombinedMargin<ContinuousLinear>{m1, m, 0.2}), by_angle(CombinedMargin<Clamp>{m1, m, 0.2, Clamp{0.1}});
+    }
+  }
+}
+
 TEST_CASE("the margins are one formula") {
   for (double const m : {-0.7, 0.1, 0.5, 1.3}) {
     same_margin(ArcMargin{m}, CombinedMargin{1.0, m, 0.0});

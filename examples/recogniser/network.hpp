@@ -23,12 +23,13 @@ struct NetworkImpl : torch::nn::Module {
       return nn::Conv2d(nn::Conv2dOptions(in, out, window).stride(2).padding(window / 2).bias(false));
     };
     constexpr int64_t last_side = glyph_side / 8, last_channels = 128;
-    layers = nn::Sequential(shrink(1, 32, 5), nn::BatchNorm2d(32), nn::ReLU(nn::ReLUOptions(true)),
-                            shrink(32, 64, 3), nn::BatchNorm2d(64), nn::ReLU(nn::ReLUOptions(true)),
-                            shrink(64, last_channels, 3), nn::BatchNorm2d(last_channels),
-                            nn::ReLU(nn::ReLUOptions(true)), nn::Flatten(),
-                            nn::Linear(last_channels * last_side * last_side, dimensions),
-                            nn::BatchNorm1d(nn::BatchNorm1dOptions(dimensions).affine(false)));
+    // In the plane, a learnt scale could flatten one of the two axes.
+    auto const last_norm = nn::BatchNorm1dOptions(dimensions).affine(dimensions > 2);
+    layers = nn::Sequential(
+        shrink(1, 32, 5), nn::BatchNorm2d(32), nn::ReLU(nn::ReLUOptions(true)), shrink(32, 64, 3),
+        nn::BatchNorm2d(64), nn::ReLU(nn::ReLUOptions(true)), shrink(64, last_channels, 3),
+        nn::BatchNorm2d(last_channels), nn::ReLU(nn::ReLUOptions(true)), nn::Flatten(),
+        nn::Linear(last_channels * last_side * last_side, dimensions), nn::BatchNorm1d(last_norm));
     register_module("layers", layers);
   }
 

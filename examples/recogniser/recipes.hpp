@@ -21,6 +21,7 @@
 #include <losskit/rest/hard_negatives.hpp>
 #include <losskit/scale/adacos.hpp>
 #include <losskit/schedule/lambda.hpp>
+#include <losskit/schedule/warm_up.hpp>
 
 namespace demo {
 
@@ -31,6 +32,9 @@ struct Setting {
   double strength;       // on the margins: 1 is the papers'
   losskit::idx classes;  // C
 };
+
+// Schedules count steps; here a training has ten thousand of them, however long it is.
+inline losskit::idx schedule_step(double progress) { return static_cast<losskit::idx>(10'000 * progress); }
 
 // The baseline, and the framework's own code: x . w through a softmax, nothing normalised, no losskit.
 struct PlainSoftmax {
@@ -62,7 +66,7 @@ struct SphereFace {
   static constexpr char const* name = "SphereFace";
   Setting setting;
   auto at(double progress) const {
-    double const lambda = losskit::LambdaSchedule{}(static_cast<losskit::idx>(10'000 * progress));
+    double const lambda = losskit::LambdaSchedule{}(schedule_step(progress));
     return MarginSoftmax{losskit::Annealed{losskit::SphereMargin{1 + 3 * setting.strength}, lambda},
                          setting.scale};
   }
@@ -104,12 +108,15 @@ struct FocalArcFace {
   }
 };
 
+// At first nearly every class beats the margined target. Weighing them all up then would collapse the embedding,
+// so that t rises from 0 once the classes have come apart.
 struct MvArcFace {
   static constexpr char const* name = "MV-ArcFace";
   Setting setting;
-  auto at(double) const {
+  auto at(double progress) const {
+    double const t = losskit::LinearWarmUp{0, 0.2, 2000, 6000}(schedule_step(progress));
     return MarginSoftmax{losskit::ArcMargin{0.5 * setting.strength}, setting.scale, losskit::CrossEntropy{},
-                         losskit::HardNegatives{0.2}};
+                         losskit::HardNegatives{t}};
   }
 };
 

@@ -73,17 +73,17 @@ struct PointBlock {
       T const* const w = Weighted ? weights.row(i) + from : nullptr;
       T *const g = Gradient ? gradient.row(i) + from : nullptr, *const each = Losses ? losses.row(i) + from : nullptr;
       using Sums = PointSums<typename Team::number>;
-      total.add(team.total(count, Sums{}, [=, policy = loss, factor_ = factor, add = accumulate](auto& sum, auto at) {
+      total.add(team.total(count, Sums{}, [=, own = *this](auto& sum, auto at) {
         auto const x = at.load(p);
         using X = std::remove_cv_t<decltype(x)>;
         X const y = at.load(t);
-        Jet<X> jet = policy(x, y);
+        Jet<X> jet = own.loss(x, y);
         if constexpr (Weighted) {
           X const weight = at.load(w);
           jet = {weight * jet.value, weight * jet.slope};
         }
         if constexpr (Losses) at.store(each, jet.value);
-        if constexpr (Gradient) add ? at.add(g, X(factor_) * jet.slope) : at.store(g, X(factor_) * jet.slope);
+        if constexpr (Gradient) own.accumulate ? at.add(g, X(own.factor) * jet.slope) : at.store(g, X(own.factor) * jet.slope);
         sum.loss = sum.loss + jet.value;
         if constexpr (UnitTruth<L>) sum.clamped = select(y < X(0), sum.clamped + 1, select(y > X(1), sum.clamped + 1, sum.clamped));
         X const largest = X(double(std::numeric_limits<T>::max()));
