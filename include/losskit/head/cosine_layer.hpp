@@ -55,8 +55,13 @@ void cosine_layer_backward(B const& backend, CosineLayer<T> const& layer, D&& dc
   MatrixView<T> const gx = view(static_cast<X&&>(dx)), gw = view(static_cast<W&&>(dw));
   idx const rows = layer.unit_x.rows, classes = layer.unit_w.rows, width = layer.unit_x.cols;
   detail::expect_shape("dcosines", dc, rows, classes);
-  detail::expect_normalize_backward<T>(layer.unit_x, layer.norms_x, gx, gx, Write::assign, dnorms_x);
-  detail::expect_normalize_backward<T>(layer.unit_w, layer.norms_w, gw, gw, Write::assign, {});
+  detail::expect_shape("unit_x", layer.unit_x, rows, width);
+  detail::expect_shape("unit_w", layer.unit_w, classes, width);
+  detail::expect_size("norms_x", layer.norms_x, rows);
+  detail::expect_size("norms_w", layer.norms_w, classes);
+  detail::expect_shape("dx", gx, rows, width);
+  detail::expect_shape("dw", gw, classes, width);
+  detail::expect_size_or_none("dnorms_x", dnorms_x, rows);
   detail::expect_workspace(workspace, cosine_layer_workspace_bytes<T>(rows, classes, width, write));
   detail::expect_all_apart({detail::extent("dx", gx), detail::extent("dw", gw), detail::extent("workspace", workspace)});
   for (auto const& out : {detail::extent("dx", gx), detail::extent("dw", gw), detail::extent("workspace", workspace)})
