@@ -68,7 +68,7 @@ inline AccuracyErrors accuracy(idx cols, idx rows) {
     losskit::loss_and_gradient(backend, losskit::MarginSoftmax{losskit::ArcMargin{0.5}, s},
                                losskit::Batch{losskit::matrix(cosines, rows, cols), labels}, losskit::matrix(gradient, rows, cols),
                                losskit::view(workspace), options, out);
-    double const ln2 = std::log(2.0), folded = double(float(s / ln2)) * ln2;
+    double const folded = losskit::Bounded<float>::of(s, {-1, 1}, double(cols)).scale();
     std::vector<AccuracyErrors> errors(count);
     two_threads.run(rows, [&](idx i) {
       float const *const c = cosines.data() + i * cols, *const g = gradient.data() + i * cols;

@@ -143,6 +143,20 @@ TEST_CASE("inside [0, pi] every margin is cos(m1 theta + m2) - m3, whatever its 
   }
 }
 
+// Rest rules compare with the margin without its rule past pi; annealing mixes that one, not the value.
+TEST_CASE("raw past the break: no rule, mixed by Annealed") {
+  double const m = 0.9;
+  for (double const c : {-0.99, -0.9, -0.7, 0.0, 0.5}) {
+    double const plain = std::cos(std::acos(c) + m);
+    Scalar<double> const x = c;
+    CHECK(ArcMargin{m}.raw(x).v == Approx(plain));
+    CHECK(ArcMargin<LegacyLinear>{m}.raw(x).v == Approx(plain));
+    CHECK(CombinedMargin<Clamp>{1.0, m, 0.2}.raw(x).v == Approx(plain - 0.2));
+    CHECK(Annealed<ArcMargin<LegacyLinear>>{ArcMargin<LegacyLinear>{m}, 3}.raw(x).v == Approx((3 * c + plain) / 4));
+    CHECK(threshold_of(NoMargin{}, x).v == c);
+  }
+}
+
 TEST_CASE("the margins are one formula") {
   for (double const m : {-0.7, 0.1, 0.5, 1.3}) {
     same_margin(ArcMargin{m}, CombinedMargin{1.0, m, 0.0});

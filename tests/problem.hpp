@@ -179,10 +179,9 @@ struct Truth {
   long double loss = 0;
 };
 
-// In long double from the stored cosines: no shift, no hole, no trick. `folded` is the scale that is meant instead of s, for a
-// scale rounded somewhere on its way. The policies are taken in double, with their slope's end where T has it.
-template <class L, class T, class I, class Fold>
-Truth truth_of(L const& loss, Batch<T, I> const& b, Options const& options, Fold folded) {
+// In long double from the stored cosines: no shift, no hole, no trick. The policies are taken in double, with their slope's end where T has it.
+template <class L, class T, class I>
+Truth truth_of(L const& loss, Batch<T, I> const& b, Options const& options = {}) {
   using X = Scalar<double, T>;
   idx const rows = b.cosines.rows, cols = b.cosines.cols;
   Truth t{std::vector<long double>(size(rows)), std::vector<long double>(size(rows * cols)), std::vector<long double>(size(rows)),
@@ -194,7 +193,7 @@ Truth truth_of(L const& loss, Batch<T, I> const& b, Options const& options, Fold
     long double const weight = (b.weights ? b.weights[i] : T(1)) * (b.class_weights ? static_cast<long double>(b.class_weights[y]) : 1);
     valid += 1;
     weights += weight;
-    long double const s = folded(b.scales ? double(b.scales[i]) : loss.scale);
+    long double const s = b.scales ? double(b.scales[i]) : loss.scale;
     auto const cosine = [&](idx j) { return std::clamp(double(b.cosines.row(i)[j]), -1.0, 1.0); };
     Jet<X> const psi = loss.margin.target(X(cosine(y)));
     X const threshold = double(T(threshold_of(loss.margin, X(cosine(y))).v));
@@ -235,11 +234,6 @@ Truth truth_of(L const& loss, Batch<T, I> const& b, Options const& options, Fold
     for (idx j = 0; j < cols; ++j) t.largest[size(i)] = std::max(t.largest[size(i)], std::fabs(t.gradient[size(i * cols + j)]));
   return t;
 }
-template <class L, class T, class I>
-Truth truth_of(L const& loss, Batch<T, I> const& b, Options const& options = {}) {
-  return truth_of(loss, b, options, [](double s) { return static_cast<long double>(s); });
-}
-
 // The spacing of T's numbers at x.
 template <class T>
 long double ulp(long double x) {

@@ -103,16 +103,16 @@ mutate "mask the wrong way"                              rest/hard_negatives.hpp
 mutate "Fixed: minus t"                                  rest/hard_negatives.hpp 'select(c > threshold, c + t, c)' 'select(c > threshold, c - t, c)' laws golden
 mutate "bound too small"                                 rest/hard_negatives.hpp 'adaptive ? 1 + 2 * t_' 'adaptive ? 1 + t_' laws
 mutate "CrossEntropy: sign of the slope"                 objective/cross_entropy.hpp '{-log_p, -1}' '{-log_p, 1}' laws
-mutate "FocalLoss: gamma dropped from the slope"         objective/focal.hpp 'gamma_ * (1 - q)' '(1 - q)' laws
+mutate "FocalLoss: gamma dropped from the slope"         objective/focal.hpp '(gamma_ * exp(log_p)' '(exp(log_p)' laws
 mutate "FocalLoss: p for q"                              objective/focal.hpp 'X const q = -expm1(log_p);' 'X const q = exp(log_p);' laws
-mutate "FocalLoss: alpha dropped"                        objective/focal.hpp 'alpha_ * pow(q, X(gamma_))' 'pow(q, X(gamma_))' laws
+mutate "FocalLoss: alpha dropped"                        objective/focal.hpp 'alpha_ * (gamma_ == 2' '(gamma_ == 2' laws
 mutate "FeatureNorm: slope beyond the ceiling"           scale/feature_norm.hpp '{X(high_), X(0)}' '{X(high_), X(1)}' laws
 mutate "FeatureNorm: no floor"                           scale/feature_norm.hpp 'return {X(low_), X(0)};' 'return {norm, X(1)};' laws
 mutate "AdaCos: ln C for ln(C - 1)"                      scale/adacos.hpp 'double(classes_ - 1)' 'double(classes_)' edges
 mutate "AdaCos: the larger angle of pi/4 and the median" scale/adacos.hpp 'std::fmax(std::sqrt(0.5), batch' 'std::fmin(std::sqrt(0.5), batch' edges
 mutate "AdaCos: negative ln B taken"                     scale/adacos.hpp 'batch.log_mean_rest > 0 && ' '' edges
 mutate "AdaCos: kept states not counted"                 scale/adacos.hpp '++state.kept;' ';' edges
-mutate "AdaCos: the upper median"                        loss/advance.hpp 'targets + valid / 2, targets + valid);' 'targets + (valid - 1) / 2, targets + valid);' edges
+mutate "AdaCos: the upper median"                        loss/advance.hpp 'median_target_cosine = targets[valid / 2]' 'median_target_cosine = targets[(valid - 1) / 2]' edges
 mutate "AdaCos: ignored rows counted"                    loss/advance.hpp 'sum / double(valid)' 'sum / double(n)' edges
 # --- point losses
 mutate "Wing: the constant dropped"                      point/wing.hpp 'Jet<X>{a - c_, X(1)}' 'Jet<X>{a, X(1)}' golden
@@ -124,9 +124,9 @@ mutate "Adaptive wing: the line past theta flat"         point/adaptive_wing.hpp
 mutate "Smooth L1: 1/2 dropped"                          point/smooth_l1.hpp '0.5 * b * (sigma2_ * b)' 'b * (sigma2_ * b)' laws
 mutate "Smooth L1: sigma for sigma^2"                    point/smooth_l1.hpp 'sigma2_(sigma * sigma)' 'sigma2_(sigma)' golden
 mutate "Huber: slope not bounded by delta"               point/smooth_l1.hpp 'min(max(d, X(-delta_)), X(delta_))' 'd' laws
-mutate "Sigmoid focal: gamma missing"                    point/sigmoid_focal.hpp 'multiply_add(gamma_ * p, log_p,' 'multiply_add(p, log_p,' laws
+mutate "Sigmoid focal: gamma missing"                     point/sigmoid_focal.hpp 'rising = gamma_ * p;' 'rising = p;' laws
 mutate "Sigmoid focal: alpha on both sides"              point/sigmoid_focal.hpp ': 1 - alpha)' ': alpha)' golden
-mutate "Sigmoid focal: the miss's sign"                  point/sigmoid_focal.hpp 'select(hit, slope, -slope)' 'slope' laws
+mutate "Sigmoid focal: the miss's sign"                  point/sigmoid_focal.hpp 'X(hit_), X(-miss_)' 'X(hit_), X(miss_)' laws
 # --- the row
 f=row/row.hpp
 mutate "softplus: the wrong branch"                      $f 'q = (a < 0 ? u : 1)' 'q = (a > 0 ? u : 1)' laws
@@ -143,10 +143,11 @@ mutate "ties count as right"                             $f '!(raw < X(c_y))' 'r
 mutate "a factor out of range"                           $f '< 0.5 * double' '< 1e300 * double' edges
 mutate "saved pass: r' missing"                          $f 'exp_of(r.value)) * r.slope' 'exp_of(r.value))' laws backends
 f=row/exponential.hpp
-mutate "bounded: pairs too late"                         $f '<= 2 * last; }' '<= 4 * last; }' edges
-mutate "bounded: the target keeps the unfolded scale"    $f 'return double(k) * ln2; }' 'return double(k) * 0.6931472; }' edges accuracy
+mutate "bounded: pairs too late"                         $f '<= 2 * last;' '<= 4 * last;' edges
+mutate "bounded: the scale rounded to float"             $f 'T(exact - double(k))' 'T(0)' accuracy
+mutate "bounded: target and rest of other scales"        $f '(double(k) + double(k_low)) * ln2' 'double(k) * 0.6931472' accuracy edges
 mutate "bounded: the shift in the wrong base"            $f 'return double(h) * ln2; }' 'return double(h); }' edges
-mutate "pairs: not the larger one"                       $f 'max(a.m, b.m)' 'min(a.m, b.m)' edges
+mutate "pairs: not the larger one"                       $f 'max(m, b.m)' 'min(m, b.m)' edges
 # --- calls
 f=loss/margin_softmax.hpp
 mutate "upstream per row dropped"                        $f '* (batch.upstream ? double(batch.upstream[i]) : 1)' '' laws
@@ -172,7 +173,7 @@ mutate "simd: the tail's mask one off"                   $f ': P::first_lanes(co
 mutate "simd: lanes before the hole lost"                $f 'P::first_lanes(hole - j) |' 'P::first_lanes(0) |' backends
 mutate "simd: the row's end not written"                 $f 'if (j < n) f(Some{j, n - j});' '' backends
 mutate "simd: the end of a row summed unmasked"          $f 'sums.add(careful(c, Some{full, end - full}, end - full,' 'sums.add(careful(c, Some{full, end - full}, W,' backends
-mutate "simd: outside cosines not tamed"                 $f 'if (!inside(c, j, next)) [[unlikely]]' 'if (false)' edges
+mutate "simd: outside cosines not tamed"                 $f 'if (P::any_outside(x0, x1, x2, x3)) [[unlikely]]' 'if (false)' edges
 mutate "simd: accumulate forgets the target's place"     $f 'waiting_.slope += g[y];' ';' backends
 mutate "clamped border at 1 eps"                         team/cosines.hpp '16 * std' '1 * std' edges
 mutate "infinite cosines clamped"                        team/cosines.hpp 'return std::numeric_limits<T>::quiet_NaN();' '' edges

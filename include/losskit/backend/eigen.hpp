@@ -5,7 +5,8 @@
 //   eigen{your_pool}       anything with concurrency() and run(tasks, f) (executor/one_thread.hpp)
 //
 // Memory is asked for ahead of the row being read. A gradient out of place that is too large for the caches waits in a
-// buffer of one row a thread and is then written past the caches, which saves reading it first.
+// buffer of one row a thread and is then written past the caches, which saves reading it first. Results below the smallest
+// normal number are 0 (FlushTiny).
 #pragma once
 #include <Eigen/Core>
 #include <algorithm>
@@ -45,6 +46,7 @@ class eigen {
     idx const tasks = rows * cols < worth_a_thread ? std::min<idx>(rows, 1)
                                                    : std::min<idx>(rows, executor_.concurrency() * (buffered ? 1 : 4));
     executor_.run(tasks, [=](idx task) {
+      FlushTiny const flush;
       auto own = plan;
       for (int k = 0; buffered && k < 2; ++k)
         own.buffers[k] = reinterpret_cast<T*>(scratch + static_cast<std::size_t>(2 * task + k) * row_bytes<T>(cols));
@@ -57,6 +59,7 @@ class eigen {
   template <class T, class F>
   void blocks(idx count, F const& f) const {
     executor_.run(count, [=](idx k) {
+      FlushTiny const flush;
       SimdTeam<Packet<T>> team;
       f(team, k);
     });

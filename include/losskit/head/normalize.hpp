@@ -25,7 +25,7 @@ namespace detail {
 template <class Team, class T>
 double dot(Team& team, T const* a, T const* b, idx n) {
   using Sums = DotSum<typename Team::number>;
-  return team.total(n, Sums{}, [=](auto& sum, auto at) { sum.add({at.load(a) * at.load(b)}); }).dot.v;
+  return team.total(n, Sums{}, [=](auto& sum, auto at) LOSSKIT_INLINE_LAMBDA { sum.add({at.load(a) * at.load(b)}); }).dot.v;
 }
 
 // |x|, whatever the size of its elements. NaN if one is NaN.
@@ -61,7 +61,7 @@ struct NormalizeRow {
     bool const none = n < smallest_norm<T>;
     // A tiny row is lifted first: 1 / n alone may leave the type's range.
     T const lift = n < 1e-10 ? T(1e10) : T(1), k = none ? T(0) : T(1 / (n * double(lift)));
-    team.each(x.cols, [=](auto at) {
+    team.each(x.cols, [=](auto at) LOSSKIT_INLINE_LAMBDA {
       using X = std::remove_cv_t<decltype(at.load(from))>;
       at.store(to, none ? X(T(0)) : X(k) * (X(lift) * at.load(from)));
     });
@@ -85,7 +85,7 @@ struct NormalizeBackwardRow {
     bool const none = n < smallest_norm<T>, add = accumulate;
     double const inverse = none ? 0 : 1 / n;
     T const k = T(inverse), along = T(none ? 0 : (dnorms ? double(dnorms[i]) : 0) - dot(team, unit, d, y.cols) * inverse);
-    team.each(y.cols, [=](auto at) {
+    team.each(y.cols, [=](auto at) LOSSKIT_INLINE_LAMBDA {
       using X = std::remove_cv_t<decltype(at.load(d))>;
       X const g = none ? X(T(0)) : X(k) * at.load(d) + X(along) * at.load(unit);
       add ? at.add(to, g) : at.store(to, g);

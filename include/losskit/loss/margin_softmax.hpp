@@ -66,7 +66,7 @@ struct LossRow {
     RowRecord& record = records[i] = RowRecord{};
     if (rows.ignored(i)) {
       if (Gradient && rows.options.write == Write::assign)
-        team.each(n, [=](auto at) { at.store(g, decltype(at.load(g))(T(0))); });
+        team.each(n, [=](auto at) LOSSKIT_INLINE_LAMBDA { at.store(g, decltype(at.load(g))(T(0))); });
       finish(i, RowRecord{}, RowEnd{0, 0, 0, 0}, 0);
       return;
     }
@@ -89,7 +89,7 @@ struct LossRow {
       double const u = rows.upstream(i) / rows.divisor;
       if constexpr (kept_in_pass) {
         double const lift = lift_of<T>(u * end.factor);
-        if (lift != 1) team.each(n, [=](auto at) { at.store(kept, decltype(at.load(kept))(T(lift)) * at.load(kept)); });
+        if (lift != 1) team.each(n, [=](auto at) LOSSKIT_INLINE_LAMBDA { at.store(kept, decltype(at.load(kept))(T(lift)) * at.load(kept)); });
         team.finish(kept, g, n, y, RowScale{u * end.factor / lift, u * end.slope});
       } else
         gradient_row(team, c, g, n, y, rows.loss.rest, known, at_y.threshold, u * end.factor, u * end.slope,
@@ -120,7 +120,7 @@ struct SavedGradientRow {
     bool const accumulate = rows.options.write == Write::accumulate;
     if (scale_gradient) scale_gradient[i] = rows.ignored(i) ? T(0) : T(rows.upstream(i) * saved[i].scale_slope);
     if (rows.ignored(i)) {
-      if (!accumulate) team.each(n, [=](auto at) { at.store(g, decltype(at.load(g))(T(0))); });
+      if (!accumulate) team.each(n, [=](auto at) LOSSKIT_INLINE_LAMBDA { at.store(g, decltype(at.load(g))(T(0))); });
       return;
     }
     T const* const c = rows.batch.cosines.row(i);
@@ -150,7 +150,7 @@ struct LogitsRow {
     auto const rest = rows.loss.rest;
     RowRecord& record = records[i] = RowRecord{};
     using Sums = RowSums<typename Team::number, false>;
-    auto const sums = team.sum(c, n, ignored ? -1 : y, record.odd, Sums{}, [=](auto& sum, auto at, auto raw, auto x) {
+    auto const sums = team.sum(c, n, ignored ? -1 : y, record.odd, Sums{}, [=](auto& sum, auto at, auto raw, auto x) LOSSKIT_INLINE_LAMBDA {
       using X = std::remove_cv_t<decltype(x)>;
       X const r = rest.rest(x, X(threshold)).value;
       at.store(out, X(s) * r);
@@ -186,7 +186,7 @@ struct LogitsBackwardRow {
     auto const rest = rows.loss.rest;
     OddCosines odd;
     using Sums = DotSum<typename Team::number>;
-    auto const sums = team.sum(c, n, ignored ? -1 : y, odd, Sums{}, [=](auto& sum, auto at, auto, auto x) {
+    auto const sums = team.sum(c, n, ignored ? -1 : y, odd, Sums{}, [=](auto& sum, auto at, auto, auto x) LOSSKIT_INLINE_LAMBDA {
       using X = std::remove_cv_t<decltype(x)>;
       Jet<X> const r = rest.rest(x, X(threshold));
       X const d = at.load(dz);

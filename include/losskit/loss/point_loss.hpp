@@ -73,7 +73,9 @@ struct PointBlock {
       T const* const w = Weighted ? weights.row(i) + from : nullptr;
       T *const g = Gradient ? gradient.row(i) + from : nullptr, *const each = Losses ? losses.row(i) + from : nullptr;
       using Sums = PointSums<typename Team::number>;
-      total.add(team.total(count, Sums{}, [=, own = *this](auto& sum, auto at) {
+      total.add(team.total(count, Sums{}, [=, own = *this](auto& sum, auto at) LOSSKIT_INLINE_LAMBDA {
+        at.ask(p), at.ask(t);
+        if constexpr (Gradient) at.ask(g);
         auto const x = at.load(p);
         using X = std::remove_cv_t<decltype(x)>;
         X const y = at.load(t);

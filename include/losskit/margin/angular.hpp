@@ -63,12 +63,13 @@ class AngularMargin {
   template <Number X>
   LOSSKIT_HD Jet<X> target(X c) const {
     X const v = min(max(c, X(-1)), X(1));
-    X const psi = value(v);
+    auto const at = turned(v);
+    X const psi = value(v, at);
     if constexpr (std::is_same_v<Mode, Detached>) {
       return {psi, X(1)};
     } else {
       X const nearest = 1 - below_one<X>;
-      return {psi, slope(v, min(max(c, -nearest), nearest))};
+      return {psi, slope(v, at, min(max(c, -nearest), nearest))};
     }
   }
 
@@ -136,7 +137,7 @@ class AngularMargin {
   }
 
   template <class X>
-  LOSSKIT_HD X value(X c) const {
+  LOSSKIT_HD X value(X c, Turned<X> const& at) const {
     if (m1_ == 1 && m2_ == 0 && !is<Easy> && !is<Clamp>) return c - m3_;
     if constexpr (is<LegacyLinear>) {
       if (past_break(c)) return c - m2_ * near_.sin - m3_;
@@ -148,7 +149,6 @@ class AngularMargin {
       if (c <= rule_.above) return c;
       if (m2_ == 0) return c - m3_;
     }
-    auto const at = turned(c);
     if constexpr (is<Monotone>) {
       X const k = half_turns(at);
       X const sign = 1 - 2 * abs(k - 2 * floor(k * 0.5));  // (-1)^k
@@ -161,21 +161,21 @@ class AngularMargin {
 
   // c is the clamped cosine, inside its nearest neighbour with |inside| < 1.
   template <class X>
-  LOSSKIT_HD X slope(X c, X inside) const {
+  LOSSKIT_HD X slope(X c, Turned<X> const& at, X inside) const {
     if (m1_ == 1 && m2_ == 0 && !is<Clamp>) return c <= c ? X(1) : c;
     if constexpr (is<LegacyLinear> || is<ContinuousLinear> || is<FallToCosine>) {
       if (past_break(c)) return 1;
     } else if constexpr (is<Easy>) {
       if (c <= rule_.above) return 1;
     } else if constexpr (is<Clamp>) {
-      if (clipped(turned(c))) return 0;
+      if (clipped(at)) return 0;
     }
     X ratio;  // sin(phi) / sin(theta)
     bool const upper = c >= 0;
     if ((c >= 1 || c <= -1) && (upper ? near_ : far_).sin == 0)
       ratio = upper ? m1_ * near_.cos : -m1_ * far_.cos;
     else
-      ratio = turned(inside).sin / sqrt((1 - inside) * (1 + inside));
+      ratio = (inside < c || c < inside ? turned(inside) : at).sin / sqrt((1 - inside) * (1 + inside));
     if constexpr (is<Monotone>) ratio = abs(ratio);
     return m1_ * ratio;
   }

@@ -35,29 +35,30 @@ class SigmoidFocalLoss {
   template <Number X>
   LOSSKIT_HD LOSSKIT_INLINE Jet<X> operator()(X prediction, X truth) const {
     auto const hit = truth > 0.5;
-    X const z = select(hit, prediction, -prediction) + 0 * truth;  // + 0 truth: a NaN there is not lost
+    X const z = multiply_add(truth, X(0), select(hit, prediction, -prediction));  // + 0 truth: a NaN there is not lost
     auto const parts = logistic(abs(z));
     auto const right = z >= 0;
     X const q = select(right, parts.far, parts.near), q_low = select(right, parts.far_low, parts.near_low);
-    X const p = select(right, parts.near, parts.far), p_low = select(right, parts.near_low, parts.far_low);
-    X const log_p = min(X(0), z) - parts.log1p;
-    X const weight = select(hit, X(hit_), X(miss_)) * faded(q, q_low);
-    X const slope = weight * multiply_add(gamma_ * p, log_p, multiply_add(gamma_ * p_low, log_p, -q_low) - q);
-    return {-weight * log_p, select(hit, slope, -slope)};
+    X const p = select(right, parts.near, parts.far);
+    X const log_p = min(X(0), z) - parts.log1p, rising = gamma_ * p;
+    X const weight = faded(select(hit, X(hit_), X(-miss_)), q, q_low);  // -alpha_t q^gamma for truth 0
+    X const low = multiply_add(-rising, parts.log1p_low, -q_low);  // gamma p ln p - q begins with its low parts
+    X const size = abs(weight);
+    return {multiply_add(-size, log_p, size * parts.log1p_low), weight * multiply_add(rising, log_p, low - q)};
   }
 
  private:
-  // (q + q_low)^gamma, q_low below an ulp of q
+  // a (q + q_low)^gamma, q_low below an ulp of q. The square is rounded once.
   template <class X>
-  LOSSKIT_HD LOSSKIT_INLINE X faded(X q, X q_low) const {
-    X const square = multiply_add(q, q, 2 * q * q_low);
+  LOSSKIT_HD LOSSKIT_INLINE X faded(X a, X q, X q_low) const {
+    X const b = a * q, b_low = multiply_add(a, q_low, multiply_add(a, q, -b)), square = multiply_add(b, q, multiply_add(b, q_low, b_low * q));
     switch (whole_) {
-      case 0: return X(1);
-      case 1: return q + q_low;
+      case 0: return a;
+      case 1: return b + b_low;
       case 2: return square;
       case 3: return square * (q + q_low);
-      case 4: return square * square;
-      default: return pow(q + q_low, X(gamma_));
+      case 4: return square * ((q + q_low) * (q + q_low));
+      default: return a * pow(q + q_low, X(gamma_));
     }
   }
 

@@ -47,7 +47,7 @@ LOSSKIT_HD LOSSKIT_INLINE void keep_at(At const&, Nothing, X const&) {}
 template <class Team, class T>
 LOSSKIT_HD idx count_non_finite(Team& team, T const* left, idx n) {
   using Sums = DotSum<typename Team::number>;
-  auto const f = [=](auto& sum, auto at) {
+  auto const f = [=](auto& sum, auto at) LOSSKIT_INLINE_LAMBDA {
     auto const x = at.load(left);
     using X = std::remove_cv_t<decltype(x)>;
     sum.add({select(abs(x) <= X(std::numeric_limits<T>::max()), X(0), X(1))});
@@ -60,7 +60,7 @@ LOSSKIT_HD auto open_row(Team& team, T const* c, idx n, idx y, Kept kept, Rest r
                          OddCosines& odd) {
   T const c_y = at_y.cosine, threshold = at_y.threshold;
   using Sums = typename SumsOf<Exp, typename Team::number, Moment>::type;
-  auto const f = [=](auto& sums, auto at, auto raw, auto x) {
+  auto const f = [=](auto& sums, auto at, auto raw, auto x) LOSSKIT_INLINE_LAMBDA {
     using X = std::remove_cv_t<decltype(x)>;
     Jet<X> const r = rest.rest(x, X(threshold));
     X const e = exp_of(r.value);
@@ -118,7 +118,7 @@ LOSSKIT_HD void gradient_row(Team& team, T const* c, T* g, idx n, idx y, Rest re
   bool const here = y >= 0 && y < n;
   T const before = here && accumulate ? g[y] : T(0), lift = T(lift_of<T>(factor)), k = T(factor / double(lift));
   OddCosines counted_before;
-  team.sum(c, n, y, counted_before, NoSums{}, [=](NoSums&, auto at, auto, auto x) {
+  team.sum(c, n, y, counted_before, NoSums{}, [=](NoSums&, auto at, auto, auto x) LOSSKIT_INLINE_LAMBDA {
     using X = std::remove_cv_t<decltype(x)>;
     Jet<X> const r = rest.rest(x, X(threshold));
     X const d = X(k) * (X(lift) * exp_of(r.value)) * r.slope;

@@ -10,7 +10,7 @@
 //   keep(g)                         where e waits between the two passes over a row
 //   finish(kept, g, n, y, scale)    the second pass: scales what was kept into the gradient
 //   once(f)                         f() by one member of the team
-// at.load(p) and at.store(p, x) reach element `at` of an array.
+// at.load(p), at.store(p, x) and at.add(p, x) reach element `at` of an array; at.ask(p) says that a walk over p goes on.
 #pragma once
 #include "losskit/core/number.hpp"
 #include "losskit/team/cosines.hpp"
@@ -30,6 +30,7 @@ class SerialTeam {
     number load(T const* p) const { return p[j]; }
     void store(T* p, number x) const { p[j] = x.v; }
     void add(T* p, number x) const { p[j] += x.v; }
+    void ask(T const*) const {}
   };
 
   template <class Sums, class F>

@@ -43,12 +43,14 @@ class SimdTeam {
     LOSSKIT_INLINE P load(T const* p) const { return P::load(p + j); }
     LOSSKIT_INLINE void store(T* p, P x) const { x.store(p + j); }
     LOSSKIT_INLINE void add(T* p, P x) const { (load(p) + x).store(p + j); }
+    LOSSKIT_INLINE void ask(T const* p) const { __builtin_prefetch(p + j + 4096, 0, 2); }
   };
   struct Some {  // the first `count` lanes only
     idx j, count;
     LOSSKIT_INLINE P load(T const* p) const { return P::load_some(p + j, count); }
     LOSSKIT_INLINE void store(T* p, P x) const { x.store_some(p + j, count); }
     LOSSKIT_INLINE void add(T* p, P x) const { (load(p) + x).store_some(p + j, count); }
+    LOSSKIT_INLINE void ask(T const*) const {}
   };
 
   template <class Sums, class F>
@@ -191,7 +193,7 @@ class SimdTeam {
 
   template <class Sums, class Mask>
   static LOSSKIT_INLINE Sums masked(Sums const& sums, Mask const& counted) {
-    return sums.map([&](P const& value, P const& none) { return select(counted, value, none); });
+    return sums.map([&](P const& value, P const& none) LOSSKIT_INLINE_LAMBDA { return select(counted, value, none); });
   }
 
   // The lanes of a block as one sum in double. Pairs merge through their own +, lane by lane.
@@ -209,7 +211,7 @@ class SimdTeam {
       for (idx l = 1; l < W; ++l) sum.add(lanes.map(lane(l)));
       return sum;
     } else {
-      return lanes.map([](P const& x, P const&) { return Scalar<double>(x.sum()); });
+      return lanes.map([](P const& x, P const&) LOSSKIT_INLINE_LAMBDA { return Scalar<double>(x.sum()); });
     }
   }
 
