@@ -28,7 +28,8 @@ class AdaptiveWingLoss {
 
   // The paper's alpha = 2.1, omega = 14, eps = 1, theta = 0.5. Throws ParameterError outside the ranges above.
   explicit AdaptiveWingLoss(double alpha = 2.1, double omega = 14, double eps = 1, double theta = 0.5)
-      : head_(static_cast<double>(static_cast<float>(alpha - 1))), tail_(alpha - 1 - head_), omega_(omega), eps_(eps), theta_(theta) {
+      : head_(as_float(alpha - 1)), tail_(alpha - 1 - head_), steep_head_(as_float(alpha * omega / eps)),
+        steep_tail_(alpha * omega / eps - steep_head_), omega_(omega), eps_(eps), theta_(theta) {
     if (!(alpha > 2 && alpha <= 1e3)) fail<ParameterError>("AdaptiveWingLoss: alpha = %g is outside (2, 1000]", alpha);
     if (!(omega >= 1e-9 && omega <= 1e9)) fail<ParameterError>("AdaptiveWingLoss: omega = %g is outside [1e-9, 1e9]", omega);
     if (!(eps >= 1e-9 && eps <= 1e9)) fail<ParameterError>("AdaptiveWingLoss: eps = %g is outside [1e-9, 1e9]", eps);
@@ -39,7 +40,7 @@ class AdaptiveWingLoss {
   LOSSKIT_HD LOSSKIT_INLINE Jet<X> operator()(X prediction, X truth) const {
     X const y = min(max(truth, X(0)), X(1)), d = prediction - y, a = abs(d), b = min(a, X(theta_)), t = b * (1 / eps_);
     X const h = head_ - y, l = ((head_ - h) - y) + tail_;
-    X const unit = omega_ / eps_, factor = multiply_add(unit, h, multiply_add(unit, l, unit));  // q omega / eps
+    X const factor = steep_head_ + multiply_add(X(-omega_ / eps_), y, X(steep_tail_));  // q omega / eps
     auto const [power, steep] = powers(t, h, l, factor);  // t^(q - 1), and the factor times it
     X const whole = t * power, value = omega_ * log1p(whole), slope = steep / (1 + whole);
     return {value + slope * (a - b), copysign(slope, d)};
@@ -48,7 +49,10 @@ class AdaptiveWingLoss {
   constexpr Kinks kinks() const { return {{0}, 1}; }
 
  private:
-  double head_, tail_;  // alpha - 1 = head + tail, head a float
+  static double as_float(double x) { return static_cast<double>(static_cast<float>(x)); }
+
+  double head_, tail_;              // alpha - 1 = head + tail, head a float
+  double steep_head_, steep_tail_;  // alpha omega / eps, likewise
   double omega_, eps_, theta_;
 };
 
