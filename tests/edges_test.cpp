@@ -113,7 +113,7 @@ TEST_CASE("a NaN or infinite cosine: its row is NaN and counted, no other row is
     for (double const scale : {10.0, 300.0})
       for (float const bad : {nan_f, inf_f, -inf_f})
         for (idx const cols : {idx(3), idx(17), idx(4111)})
-          for (idx const where : {idx(0), idx(1), cols - 1})  // label 1: as the target and as another class
+          for (idx const where : {idx(0), idx(1), cols / 2 + 1, cols - 1})  // label 1: as the target and as another class
             for (auto const& margin : {Margins{{ArcMargin{0.5}}}, Margins{{SphereMargin{4.0}}}, Margins{{ArcMargin<Clamp>{}}}, Margins{{CosMargin<Easy>{}}}, Margins{{NoMargin{}}}, Margins{{ArcMargin<LegacyLinear>{}}}}) {
               INFO(scale << ' ' << bad << " at " << where << " of " << cols);
               Problem<float> p(3, cols, 5);
@@ -495,4 +495,28 @@ TEST_CASE("AdaCos: evaluation cannot move the state") {
     CHECK(state.scale == policy.fixed());
     CHECK(state.steps == 0);
   });
+}
+
+// Long rows are checked several packets at a time: an odd cosine anywhere in one must be seen.
+TEST_CASE("odd cosines in the middle of a long row") {
+  using namespace losskit;
+  idx const cols = 1001;
+  for (idx const at : {idx(0), idx(1), idx(255), idx(500), idx(990), idx(1000)}) {
+    std::vector<float> cosines(static_cast<std::size_t>(cols), 0.1f);
+    cosines[static_cast<std::size_t>(at)] = 1 + 1e-6f;
+    cosines[static_cast<std::size_t>((at + 137) % cols)] = -50;
+    std::vector<int> const labels{static_cast<int>((at + 300) % cols)};
+    std::vector<float> ours(cosines.size()), theirs(cosines.size());
+    std::vector<std::byte> workspace(workspace_bytes<float>(eigen{}, 1, cols, Placement::out_of_place));
+    MarginSoftmax const loss{ArcMargin{0.5}, 64.0};
+    Batch const batch(matrix(cosines, 1, cols), labels);
+    Report const a = loss_and_gradient(eigen{}, loss, batch, matrix(ours, 1, cols), view(workspace));
+    Report const b = loss_and_gradient(serial{}, loss, batch, matrix(theirs, 1, cols), view(workspace));
+    CHECK(a.loss == doctest::Approx(b.loss).epsilon(1e-6));
+    CHECK(a.clamped == 1);
+    CHECK(a.out_of_range == 1);
+    CHECK(b.clamped == 1);
+    CHECK(b.out_of_range == 1);
+    for (std::size_t j = 0; j < ours.size(); ++j) CHECK(std::fabs(ours[j] - theirs[j]) <= 1e-4f);
+  }
 }

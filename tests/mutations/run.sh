@@ -155,7 +155,7 @@ mutate "upstream factor dropped"                         $f 'return options.upst
 mutate "class weight dropped"                            $f '* (batch.class_weights ? double(batch.class_weights[label(i)]) : 1)' '' laws
 mutate "mean over all rows"                              $f 'rows.divisor = valid;' 'rows.divisor = double(batch.labels.size);' laws
 mutate "weighted mean over rows"                         $f 'rows.divisor = weights;' 'rows.divisor = valid;' laws
-mutate "an ignored row keeps its gradient"               $f 'if (Gradient && rows.options.write == Write::assign)' 'if (false)' laws
+mutate "an ignored row keeps its gradient"               $f 'if (Gradient && rows.options.write == Write::assign)' 'if (false)' edges
 mutate "an ignored row is erased when accumulating"      $f 'if (Gradient && rows.options.write == Write::assign)' 'if (Gradient)' edges
 mutate "logits: the target without its margin"           $f 'T(rows.scale(i) * at_y.psi.value)' 'T(rows.scale(i) * double(c_y))' laws
 mutate "logits_backward: s missing"                      $f 'T const k = T(rows.scale(i) * u)' 'T const k = T(u)' laws

@@ -41,22 +41,22 @@ LOSSKIT_INLINE P exp2m1_reduced(P f) {
 }
 
 // e^x = 2^n (1 + g) in parts: n whole, g = e^r - 1 with r = x - n ln 2, |r| <= ln(2) / 2, g = r + r^2 q(r). ln 2 in two parts, of
-// which the first has so few bits that its product with n is exact.
+// which the first has so few bits that its product with n is exact; r_low is what rounding the second loses.
 template <class P>
-struct ExpParts { P n, g; };
+struct ExpParts { P n, g, r_low; };
 template <Simd P>
 LOSSKIT_INLINE ExpParts<P> exp_parts(P x) {
   P const n = fma(x, P(1.4426950408889634), P(P::shifter)) - P(P::shifter);
   if constexpr (is_float<P>) {
-    P const r = fma(n, P(-1.42860677e-06), fma(n, P(-0.693145751953125), x));
+    P const low = -1.42860677e-06, rest = fma(n, P(-0.693145751953125), x), r = fma(n, low, rest);
     P const q = horner(r, 0.5, 0.166666657, 0.0416664928, 0.00833354611, 0.00139323249, 0.000197616959);
-    return {n, fma(r * r, q, r)};
+    return {n, fma(r * r, q, r), fma(n, low, rest - r)};
   } else {
-    P const r = fma(n, P(-1.9082149292705877e-10), fma(n, P(-0.69314718036912382), x));
+    P const low = -1.9082149292705877e-10, rest = fma(n, P(-0.69314718036912382), x), r = fma(n, low, rest);
     P const q = horner(r, 0.5, 0.16666666666666677, 0.041666666666666713, 0.0083333333333213341, 0.001388888888884743,
                        0.00019841269887083772, 2.4801587426183354e-5, 2.7557243018391544e-6, 2.7557165680047033e-7,
                        2.5109536312270871e-8, 2.095406790149397e-9);
-    return {n, fma(r * r, q, r)};
+    return {n, fma(r * r, q, r), fma(n, low, rest - r)};
   }
 }
 
@@ -157,8 +157,8 @@ LOSSKIT_HD LOSSKIT_INLINE Logistic<X> logistic(X a) {
 template <Simd P>
   requires detail::is_float<P>
 LOSSKIT_INLINE Logistic<P> logistic(P a) {
-  auto const [n, g] = detail::exp_parts(-min(a, P(104)));
-  P const s = g + 1, u = scale2(s, n), u_low = scale2((1 - s) + g, n);
+  auto const [n, g, r_low] = detail::exp_parts(-min(a, P(104)));
+  P const s = g + 1, u = scale2(s, n), u_low = scale2((1 - s) + g + r_low, n);
   P const w = u + 1, w_low = (1 - w) + u + u_low, near = 1 / w, far = rounded(u * near);
   P const left = -fma(near, w_low, product_minus(near, w, P(1)));  // 1 - near (1 + u)
   P const far_low = fma(far, left, fma(near, u_low, product_minus(u, near, far)));
