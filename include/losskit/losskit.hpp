@@ -13,6 +13,7 @@
 #include "losskit/loss/margin_softmax.hpp"
 #include "losskit/loss/point_loss.hpp"
 #include "losskit/margin/presets.hpp"
+#include "losskit/point/adaptive_wing_weights.hpp"
 #include "losskit/recognition/similarity.hpp"
 #include "losskit/recognition/suggest_scale.hpp"
 #include "losskit/recognition/verification.hpp"

@@ -52,6 +52,11 @@ class AngularMargin {
     double const whole = std::floor(m1), turn = std::fmod(whole, 2) == 0 ? 1 : -1, part = (m1 - whole) * pi + m2;
     near_ = {std::cos(m2), std::sin(m2)};
     far_ = {turn * std::cos(part), turn * std::sin(part)};
+    if constexpr (is<Clamp>) {
+      double const first = (rule.eps - m2) / m1, last = (pi - rule.eps - m2) / m1;
+      clip_above_ = first > 0 ? std::cos(first) : 2;
+      clip_below_ = last < pi ? std::cos(last) : -2;
+    }
     break_ = (pi - m2) / m1 < pi ? (m1 == 1 ? -near_.cos : std::cos((pi - m2) / m1)) : -2;
   }
 
@@ -122,13 +127,8 @@ class AngularMargin {
 
   // Clamp: which end of [eps, pi - eps] holds phi: 1 past pi - eps, -1 below eps, 0 inside.
   template <class X>
-  LOSSKIT_HD int clipped(Turned<X> const& at) const {
-    X phi = at.phi;
-    if (m1_ == 1) {
-      phi = atan2(at.sin, at.cos);
-      if (phi < 0 && m2_ > 0) phi = phi + 2 * pi;
-    }
-    return phi > pi - rule_.eps ? 1 : phi < rule_.eps ? -1 : 0;
+  LOSSKIT_HD int clipped(X c) const {
+    return exceeds(c, clip_above_) ? -1 : !exceeds(c, clip_below_) && c <= c ? 1 : 0;
   }
 
   template <class X>
@@ -154,7 +154,7 @@ class AngularMargin {
       X const sign = 1 - 2 * abs(k - 2 * floor(k * 0.5));  // (-1)^k
       return sign * at.cos - 2 * k - m3_;
     } else if constexpr (is<Clamp>) {
-      if (int const end = clipped(at)) return X(-end * ::cos(rule_.eps)) - m3_;
+      if (int const end = clipped(c)) return X(-end * ::cos(rule_.eps)) - m3_;
     }
     return at.cos - m3_;
   }
@@ -168,7 +168,7 @@ class AngularMargin {
     } else if constexpr (is<Easy>) {
       if (c <= rule_.above) return 1;
     } else if constexpr (is<Clamp>) {
-      if (clipped(at)) return 0;
+      if (clipped(c)) return 0;
     }
     X ratio;  // sin(phi) / sin(theta)
     bool const upper = c >= 0;
@@ -184,6 +184,7 @@ class AngularMargin {
   [[no_unique_address]] PastPi rule_;
   Direction near_, far_;  // of P = m2, and of P = m1 pi + m2
   double break_;          // the cosine where phi = pi; -2 where there is none
+  double clip_above_ = 2, clip_below_ = -2;  // Clamp: the cosines where phi is eps and pi - eps; +-2 where there are none
 };
 
 }  // namespace losskit::inline LOSSKIT_ISA

@@ -39,11 +39,10 @@ class SigmoidFocalLoss {
     auto const parts = logistic(abs(z));
     auto const right = z >= 0;
     X const q = select(right, parts.far, parts.near), q_low = select(right, parts.far_low, parts.near_low);
-    X const p = select(right, parts.near, parts.far), p_low = select(right, parts.near_low, parts.far_low);
+    X const p = select(right, parts.near, parts.far);
     X const log_p = min(X(0), z) - parts.log1p, rising = gamma_ * p;
     X const weight = faded(select(hit, X(hit_), X(-miss_)), q, q_low);  // -alpha_t q^gamma for truth 0
-    // gamma p ln p - q begins with its low parts.
-    X const low = multiply_add(-rising, parts.log1p_low, multiply_add(gamma_ * p_low, log_p, -q_low));
+    X const low = multiply_add(-rising, parts.log1p_low, -q_low);  // gamma p ln p - q begins with its low parts
     X const size = abs(weight);
     return {multiply_add(-size, log_p, size * parts.log1p_low), weight * multiply_add(rising, log_p, low - q)};
   }
