@@ -48,11 +48,14 @@ struct ScaleStatistics {
   double median_target_cosine;  // cos(theta_med): the upper of the two middle cosines for even N
 };
 
-// A scale that follows the batch: state is a plain struct of the caller's, next is pure.
+// A scale that follows the batch: state is a plain struct of the caller's with the scale in it, next is pure. No scale passes
+// the ceiling.
 template <class S>
 concept DynamicScale = Policy<S> && std::is_trivially_copyable_v<typename S::State> &&
                        requires(S const s, typename S::State const state, ScaleStatistics const batch) {
                          { s.start() } -> std::same_as<typename S::State>;
+                         { state.scale } -> std::convertible_to<double>;
+                         { s.ceiling() } -> std::convertible_to<double>;
                          { s.scale(state) } -> std::convertible_to<double>;
                          { s.next(state, batch) } -> std::same_as<typename S::State>;
                        };

@@ -65,6 +65,9 @@ class eigen {
     });
   }
 
+  template <class R>
+  R given(R const* p) const { return *p; }
+
   // c = op(a) op(b) + beta c, op the transpose where asked. Each task owns a band of c of a fixed size, so that the bits do
   // not depend on the threads. Eigen packs its operands into at most 2 MiB a thread.
   template <class T>

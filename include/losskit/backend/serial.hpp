@@ -12,6 +12,7 @@ namespace losskit::inline LOSSKIT_ISA {
 //   rows<T>(rows, cols, placement, scratch, f)     f(team, i) for every row i
 //   scratch_bytes<T>(rows, cols, placement)        the scratch that rows asks for
 //   blocks<T>(count, f)                            f(team, k) for every k in [0, count): independent pieces of any work
+//   given(p)                                       how a caller gets what lies in the backend's memory: here the value itself
 //   product(a, ta, b, tb, c, beta)                 c = op(a) op(b) + beta c, op the transpose where asked
 struct serial {
   using space = host;
@@ -34,6 +35,9 @@ struct serial {
     SerialTeam<T> team;
     for (idx k = 0; k < count; ++k) f(team, k);
   }
+
+  template <class R>
+  R given(R const* p) const { return *p; }
 
   // c = op(a) op(b) + beta c; op transposes where asked. Sums in double.
   template <class T>

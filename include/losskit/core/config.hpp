@@ -26,6 +26,20 @@
 #define LOSSKIT_INLINE_LAMBDA
 #endif
 
+// LOSSKIT_APART: called on a GPU, not inlined. What happens once a row, in double, then has registers of its own.
+#if defined(__CUDA_ARCH__)
+#define LOSSKIT_APART __noinline__
+#else
+#define LOSSKIT_APART
+#endif
+
+// LOSSKIT_UNROLL, before a loop: an array that waits in a GPU's registers is reached by constant indices only.
+#if defined(__CUDA_ARCH__)
+#define LOSSKIT_UNROLL _Pragma("unroll")
+#else
+#define LOSSKIT_UNROLL
+#endif
+
 // LOSSKIT_ISA: the name of the inline namespace that everything lives in. Translation units built with different
 // -march get different names, so that the linker never merges their functions.
 #if defined(__AVX512F__) && defined(__AVX512DQ__)

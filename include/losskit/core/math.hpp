@@ -6,7 +6,7 @@
 #pragma once
 #include <limits>
 
-#include "losskit/core/config.hpp"
+#include "losskit/core/number.hpp"
 
 namespace losskit::inline LOSSKIT_ISA {
 
@@ -105,6 +105,21 @@ LOSSKIT_INLINE P exp2_of(P k, P k_low, P c, P h) {
     P const f = product_minus(c, k, t - shift), g = detail::exp2m1_reduced(detail::is_float<P> ? fma(c, k_low, f) : f), s = power2(t);
     return fma(g, s, s);
   }
+}
+
+// 2^((k + k_low) x - h) on one number. A float's exponent of 90 would cost 5 digits of its last bits: it is taken in double, or,
+// where doubles are slow, split into a whole number and a rest of at most 1/2 whose product was not rounded.
+template <class T, class S>
+LOSSKIT_HD Scalar<T, S> exp2_of(Scalar<T, S> k, Scalar<T, S> k_low, Scalar<T, S> x, Scalar<T, S> h) {
+#if defined(__CUDA_ARCH__)
+  if constexpr (sizeof(T) == 4) {
+    float const shifter = 12582912 - h.v, t = fmaf(k.v, x.v, shifter), n = t - shifter;  // 1.5 2^23: n is whole
+    float power;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(fmaf(k_low.v, x.v, fmaf(k.v, x.v, -n))));
+    return power * __int_as_float((__float_as_int(t) << 23) + 0x3f800000);
+  }
+#endif
+  return T(::exp2((double(k.v) + double(k_low.v)) * double(x.v) - double(h.v)));
 }
 
 // e^x for every x: above 88.72 (709.78) infinity, below -103.97 (-745.13) zero, denormal numbers in between.

@@ -89,6 +89,17 @@ LOSSKIT_HD bool exceeds(X const& x, double limit) { return x > limit; }
 template <class T, class Stored>
 LOSSKIT_HD bool exceeds(Scalar<T, Stored> x, double limit) { return x.v > limit; }
 
+// What is known of a type that callers keep in memory. One that is stored only, such as half, names the type that computes
+// for it (backend/half.cuh).
+template <class S>
+struct stored_number {
+  using computed = S;
+  static constexpr double epsilon = std::numeric_limits<S>::epsilon();
+  static constexpr double largest = std::numeric_limits<S>::max();
+};
+template <class S>
+using computed = typename stored_number<S>::computed;
+
 // The type whose spacing decides what "nearest below 1" means for a Number: what is stored, else what computes.
 template <class X>
 struct stored_of { using type = typename X::scalar; };
@@ -97,6 +108,6 @@ struct stored_of<Scalar<T, Stored>> { using type = Stored; };
 
 // 1 - below_one is the largest number of the stored type that is less than 1: 2^-24 for float, 2^-53 for double.
 template <class X>
-inline constexpr double below_one = std::numeric_limits<typename stored_of<X>::type>::epsilon() / 2;
+inline constexpr double below_one = stored_number<typename stored_of<X>::type>::epsilon / 2;
 
 }  // namespace losskit::inline LOSSKIT_ISA

@@ -24,7 +24,9 @@ struct MatrixView {
   idx stride = 0;
 
   LOSSKIT_HD T* row(idx i) const { return data + i * stride; }
-  operator MatrixView<T const, Space>() const requires(!std::is_const_v<T>) { return {data, rows, cols, stride}; }
+  template <class U>
+    requires(std::is_same_v<U, T const> && !std::is_const_v<T>)
+  operator MatrixView<U, Space>() const { return {data, rows, cols, stride}; }
 };
 
 template <class T, class Space = host>
@@ -36,7 +38,9 @@ struct VectorView {
 
   explicit operator bool() const { return data != nullptr; }
   LOSSKIT_HD T& operator[](idx i) const { return data[i]; }
-  operator VectorView<T const, Space>() const requires(!std::is_const_v<T>) { return {data, size}; }
+  template <class U>
+    requires(std::is_same_v<U, T const> && !std::is_const_v<T>)
+  operator VectorView<U, Space>() const { return {data, size}; }
 };
 
 // The one trait that an adapter specialises, once per family of containers:

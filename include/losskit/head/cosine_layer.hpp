@@ -9,20 +9,20 @@
 
 namespace losskit::inline LOSSKIT_ISA {
 
-// What the backward needs of the forward, in the caller's memory: unit rows and norms.
-template <class T, class Space = host>
+// What the backward needs of the forward, in the caller's memory: unit rows and norms. S: what is stored.
+template <class S, class Space = host>
 struct CosineLayer {
-  MatrixView<T, Space> unit_x;   // B x D; may be x itself
-  MatrixView<T, Space> unit_w;   // C x D; may be w itself, which then stays normalised
-  VectorView<T, Space> norms_x;  // B
-  VectorView<T, Space> norms_w;  // C
+  MatrixView<S, Space> unit_x;             // B x D; may be x itself
+  MatrixView<S, Space> unit_w;             // C x D; may be w itself, which then stays normalised
+  VectorView<computed<S>, Space> norms_x;  // B
+  VectorView<computed<S>, Space> norms_w;  // C
 };
 
 // Cosines of B x D embeddings and C x D centres, B x C. Fills `layer`.
-template <class B, class T, class X, class W, class C>
-void cosine_layer(B const& backend, X&& x, W&& w, CosineLayer<T> const& layer, C&& cosines) {
-  MatrixView<T> const c = view(static_cast<C&&>(cosines));
-  MatrixView<T const> const from_x = view(static_cast<X&&>(x)), from_w = view(static_cast<W&&>(w));
+template <class B, class S, class Space, class X, class W, class C>
+void cosine_layer(B const& backend, X&& x, W&& w, CosineLayer<S, Space> const& layer, C&& cosines) {
+  MatrixView<S, Space> const c = view(static_cast<C&&>(cosines));
+  MatrixView<S const, Space> const from_x = view(static_cast<X&&>(x)), from_w = view(static_cast<W&&>(w));
   detail::expect_normalize("x", from_x, "unit_x", layer.unit_x, layer.norms_x);
   detail::expect_normalize("w", from_w, "unit_w", layer.unit_w, layer.norms_w);
   if (from_x.cols != from_w.cols)
@@ -36,23 +36,24 @@ void cosine_layer(B const& backend, X&& x, W&& w, CosineLayer<T> const& layer, C
     detail::expect_apart(out, detail::extent("x", from_x));
   normalize_rows(backend, from_x, layer.unit_x, layer.norms_x);
   normalize_rows(backend, from_w, layer.unit_w, layer.norms_w);
-  backend.template product<T>(layer.unit_x, false, layer.unit_w, true, c, T(0));
+  backend.template product<S>(layer.unit_x, false, layer.unit_w, true, c, computed<S>(0));
 }
 
 // Bytes of workspace for cosine_layer_backward: none to assign, (B + C) x D numbers to accumulate.
-template <class T>
+template <class S>
 std::size_t cosine_layer_workspace_bytes(idx rows, idx classes, idx width, Write write) {
   return write == Write::assign ? 0
-                                : detail::alignment + detail::padded(static_cast<std::size_t>(rows * width) * sizeof(T)) +
-                                      detail::padded(static_cast<std::size_t>(classes * width) * sizeof(T));
+                                : detail::alignment + detail::padded(static_cast<std::size_t>(rows * width) * sizeof(S)) +
+                                      detail::padded(static_cast<std::size_t>(classes * width) * sizeof(S));
 }
 
 // dL/dx (B x D) and dL/dw (C x D) from dL/dcosines (B x C). dnorms_x: dL/d|x_i| of a scale that is the feature norm, or empty.
-template <class B, class T, class D, class X, class W>
-void cosine_layer_backward(B const& backend, CosineLayer<T> const& layer, D&& dcosines, X&& dx, W&& dw, Workspace workspace = {},
-                           Write write = Write::assign, std::type_identity_t<VectorView<T const>> dnorms_x = {}) {
-  MatrixView<T const> const dc = view(static_cast<D&&>(dcosines));
-  MatrixView<T> const gx = view(static_cast<X&&>(dx)), gw = view(static_cast<W&&>(dw));
+template <class B, class S, class Space, class D, class X, class W>
+void cosine_layer_backward(B const& backend, CosineLayer<S, Space> const& layer, D&& dcosines, X&& dx, W&& dw,
+                           WorkspaceIn<typename B::space> workspace = {}, Write write = Write::assign,
+                           VectorView<computed<S> const, typename B::space> dnorms_x = {}) {
+  MatrixView<S const, Space> const dc = view(static_cast<D&&>(dcosines));
+  MatrixView<S, Space> const gx = view(static_cast<X&&>(dx)), gw = view(static_cast<W&&>(dw));
   idx const rows = layer.unit_x.rows, classes = layer.unit_w.rows, width = layer.unit_x.cols;
   detail::expect_shape("dcosines", dc, rows, classes);
   detail::expect_shape("unit_x", layer.unit_x, rows, width);
@@ -62,19 +63,21 @@ void cosine_layer_backward(B const& backend, CosineLayer<T> const& layer, D&& dc
   detail::expect_shape("dx", gx, rows, width);
   detail::expect_shape("dw", gw, classes, width);
   detail::expect_size_or_none("dnorms_x", dnorms_x, rows);
-  detail::expect_workspace(workspace, cosine_layer_workspace_bytes<T>(rows, classes, width, write));
+  detail::expect_workspace(workspace, cosine_layer_workspace_bytes<S>(rows, classes, width, write));
   detail::expect_all_apart({detail::extent("dx", gx), detail::extent("dw", gw), detail::extent("workspace", workspace)});
   for (auto const& out : {detail::extent("dx", gx), detail::extent("dw", gw), detail::extent("workspace", workspace)})
     for (auto const& in : {detail::extent("dcosines", dc), detail::extent("unit_x", layer.unit_x), detail::extent("unit_w", layer.unit_w),
                            detail::extent("norms_x", layer.norms_x), detail::extent("norms_w", layer.norms_w), detail::extent("dnorms_x", dnorms_x)})
       detail::expect_apart(out, in);
   detail::Arena arena(workspace);
-  auto const scratch = [&](MatrixView<T> g) {
-    return write == Write::assign ? g : MatrixView<T>{arena.template take<T>(static_cast<std::size_t>(g.rows * g.cols)), g.rows, g.cols, g.cols};
+  auto const scratch = [&](MatrixView<S, Space> g) {
+    return write == Write::assign
+               ? g
+               : MatrixView<S, Space>{arena.template take<S>(static_cast<std::size_t>(g.rows * g.cols)), g.rows, g.cols, g.cols};
   };
-  MatrixView<T> const unit_gx = scratch(gx), unit_gw = scratch(gw);
-  backend.template product<T>(dc, false, layer.unit_w, false, unit_gx, T(0));
-  backend.template product<T>(dc, true, layer.unit_x, false, unit_gw, T(0));
+  MatrixView<S, Space> const unit_gx = scratch(gx), unit_gw = scratch(gw);
+  backend.template product<S>(dc, false, layer.unit_w, false, unit_gx, computed<S>(0));
+  backend.template product<S>(dc, true, layer.unit_x, false, unit_gw, computed<S>(0));
   normalize_rows_backward(backend, layer.unit_x, layer.norms_x, unit_gx, gx, write, dnorms_x);
   normalize_rows_backward(backend, layer.unit_w, layer.norms_w, unit_gw, gw, write);
 }

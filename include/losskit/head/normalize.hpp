@@ -7,7 +7,6 @@
 // Rows whose squares overflow or vanish are summed again in scaled double.
 #pragma once
 #include <cmath>
-#include <limits>
 #include <type_traits>
 
 #include "losskit/core/number.hpp"
@@ -22,45 +21,55 @@ inline constexpr double smallest_norm = std::is_same_v<T, float> ? 1e-30 : 1e-28
 
 namespace detail {
 
-template <class Team, class T>
-double dot(Team& team, T const* a, T const* b, idx n) {
+template <class Team, class S>
+LOSSKIT_HD double dot(Team& team, S const* a, S const* b, idx n) {
   using Sums = DotSum<typename Team::number>;
   return team.total(n, Sums{}, [=](auto& sum, auto at) LOSSKIT_INLINE_LAMBDA { sum.add({at.load(a) * at.load(b)}); }).dot.v;
 }
 
-// |x|, whatever the size of its elements. NaN if one is NaN.
-template <class Team, class T>
-double norm(Team& team, T const* x, idx n) {
-  double const square = dot(team, x, x, n);
-  double const low = std::is_same_v<T, float> ? 1e-20 : 1e-260;
-  if (square > low && square < std::numeric_limits<T>::max()) return std::sqrt(square);
-  double largest = 0;
-  for (idx j = 0; j < n; ++j) {
-    double const a = std::fabs(double(x[j]));
-    if (!(a <= largest)) largest = a;
-    if (std::isnan(largest)) return largest;
+// |x| = largest sqrt(sum (x / largest)^2), in double.
+struct Largest {
+  double size = 0;  // NaN if one is
+  LOSSKIT_HD void add(Largest const& b) {
+    if (!(b.size <= size)) size = size == size ? b.size : size;
   }
-  if (largest == 0 || std::isinf(largest)) return largest == 0 ? 0 : std::nan("");
+};
+struct Squares {
   double sum = 0;
-  for (idx j = 0; j < n; ++j) sum += double(x[j]) / largest * (double(x[j]) / largest);
-  return largest * std::sqrt(sum);
+  LOSSKIT_HD void add(Squares const& b) { sum += b.sum; }
+};
+
+// |x|, whatever the size of its elements. NaN if one is NaN or infinite.
+template <class Team, class S>
+LOSSKIT_HD double norm(Team& team, S const* x, idx n) {
+  using T = computed<S>;
+  double const square = dot(team, x, x, n);
+  if (square > (sizeof(T) == 4 ? 1e-20 : 1e-260) && square < stored_number<T>::largest) return ::sqrt(square);
+  double const largest = team.tally(0, n, Largest{}, [=](Largest& all, idx j) { all.add({::fabs(double(static_cast<T>(x[j])))}); }).size;
+  if (largest == 0) return 0;
+  if (!(largest <= stored_number<double>::largest)) return NAN;
+  return largest * ::sqrt(team.tally(0, n, Squares{}, [=](Squares& all, idx j) {
+                                    double const part = double(static_cast<T>(x[j])) / largest;
+                                    all.sum += part * part;
+                                  }).sum);
 }
 
-template <class T>
+template <class S, class Space>
 struct NormalizeRow {
-  MatrixView<T const> x;
-  MatrixView<T> y;
-  VectorView<T> norms;
+  using T = computed<S>;
+  MatrixView<S const, Space> x;
+  MatrixView<S, Space> y;
+  VectorView<T, Space> norms;
 
   template <class Team>
-  void operator()(Team& team, idx i) const {
-    T const* const from = x.row(i);
-    T* const to = y.row(i);
+  LOSSKIT_HD void operator()(Team& team, idx i) const {
+    S const* const from = x.row(i);
+    S* const to = y.row(i);
     double const n = norm(team, from, x.cols);
-    norms[i] = T(n);
     bool const none = n < smallest_norm<T>;
     // A tiny row is lifted first: 1 / n alone may leave the type's range.
     T const lift = n < 1e-10 ? T(1e10) : T(1), k = none ? T(0) : T(1 / (n * double(lift)));
+    team.once([&] { norms[i] = T(n); });
     team.each(x.cols, [=](auto at) LOSSKIT_INLINE_LAMBDA {
       using X = std::remove_cv_t<decltype(at.load(from))>;
       at.store(to, none ? X(T(0)) : X(k) * (X(lift) * at.load(from)));
@@ -68,23 +77,25 @@ struct NormalizeRow {
   }
 };
 
-template <class T>
+template <class S, class Space>
 struct NormalizeBackwardRow {
-  MatrixView<T const> y;
-  VectorView<T const> norms;
-  MatrixView<T const> dy;
-  MatrixView<T> dx;
-  VectorView<T const> dnorms;
+  using T = computed<S>;
+  MatrixView<S const, Space> y;
+  VectorView<T const, Space> norms;
+  MatrixView<S const, Space> dy;
+  MatrixView<S, Space> dx;
+  VectorView<T const, Space> dnorms;
   bool accumulate;
 
   template <class Team>
-  void operator()(Team& team, idx i) const {
-    T const *const unit = y.row(i), *const d = dy.row(i);
-    T* const to = dx.row(i);
+  LOSSKIT_HD void operator()(Team& team, idx i) const {
+    S const *const unit = y.row(i), *const d = dy.row(i);
+    S* const to = dx.row(i);
     double const n = double(norms[i]);
     bool const none = n < smallest_norm<T>, add = accumulate;
     double const inverse = none ? 0 : 1 / n;
-    T const k = T(inverse), along = T(none ? 0 : (dnorms ? double(dnorms[i]) : 0) - dot(team, unit, d, y.cols) * inverse);
+    double const slope = dnorms.data ? double(dnorms[i]) : 0;
+    T const k = T(inverse), along = T(none ? 0 : slope - dot(team, unit, d, y.cols) * inverse);
     team.each(y.cols, [=](auto at) LOSSKIT_INLINE_LAMBDA {
       using X = std::remove_cv_t<decltype(at.load(d))>;
       X const g = none ? X(T(0)) : X(k) * at.load(d) + X(along) * at.load(unit);
@@ -93,12 +104,9 @@ struct NormalizeBackwardRow {
   }
 };
 
-}  // namespace detail
-
-namespace detail {
-
-template <class T>
-void expect_normalize(char const* x_name, MatrixView<T const> x, char const* y_name, MatrixView<T> y, VectorView<T> norms) {
+template <class S, class Space>
+void expect_normalize(char const* x_name, MatrixView<S const, Space> x, char const* y_name, MatrixView<S, Space> y,
+                      VectorView<computed<S>, Space> norms) {
   expect_matrix(x_name, x);
   expect_shape(y_name, y, x.rows, x.cols);
   expect_size("norms", norms, x.rows);
@@ -107,9 +115,9 @@ void expect_normalize(char const* x_name, MatrixView<T const> x, char const* y_n
   expect_apart(extent("norms", norms), extent(y_name, y));
 }
 
-template <class T>
-void expect_normalize_backward(MatrixView<T const> y, VectorView<T const> norms, MatrixView<T const> dy, MatrixView<T> dx, Write write,
-                               VectorView<T const> dnorms) {
+template <class S, class Space>
+void expect_normalize_backward(MatrixView<S const, Space> y, VectorView<computed<S> const, Space> norms, MatrixView<S const, Space> dy,
+                               MatrixView<S, Space> dx, Write write, VectorView<computed<S> const, Space> dnorms) {
   expect_matrix("y", y);
   expect_size("norms", norms, y.rows);
   expect_shape("dy", dy, y.rows, y.cols);
@@ -125,25 +133,27 @@ void expect_normalize_backward(MatrixView<T const> y, VectorView<T const> norms,
 template <class B, class X, class Y, class N>
 void normalize_rows(B const& backend, X&& x, Y&& y, N&& norms) {
   auto const to = view(static_cast<Y&&>(y));
-  using T = typename decltype(to)::value;
-  MatrixView<T const> const from = view(static_cast<X&&>(x));
-  VectorView<T> const n = view(static_cast<N&&>(norms));
-  detail::expect_normalize("x", from, "y", to, n);
-  backend.template rows<T>(from.rows, from.cols, Placement::no_gradient, static_cast<std::byte*>(nullptr),
-                           detail::NormalizeRow<T>{from, to, n});
+  using S = typename decltype(to)::value;
+  using Space = typename B::space;
+  MatrixView<S const, Space> const from = view(static_cast<X&&>(x));
+  VectorView<computed<S>, Space> const n = view(static_cast<N&&>(norms));
+  detail::expect_normalize<S, Space>("x", from, "y", to, n);
+  backend.template rows<S>(from.rows, from.cols, Placement::no_gradient, static_cast<std::byte*>(nullptr),
+                           detail::NormalizeRow<S, Space>{from, to, n});
 }
 
 // dL/dx from dL/dy, with y and norms as normalize_rows left them. dx may be dy itself, unless accumulated. dnorms: dL/dn_i, B
 // elements or empty.
-template <class B, class Y, class N, class D, class X, class T = typename decltype(view(std::declval<X>()))::value>
+template <class B, class Y, class N, class D, class X, class S = typename decltype(view(std::declval<X>()))::value>
 void normalize_rows_backward(B const& backend, Y&& y, N&& norms, D&& dy, X&& dx, Write write = Write::assign,
-                             std::type_identity_t<VectorView<T const>> dnorms = {}) {
-  MatrixView<T> const to = view(static_cast<X&&>(dx));
-  MatrixView<T const> const unit = view(static_cast<Y&&>(y)), d = view(static_cast<D&&>(dy));
-  VectorView<T const> const n = view(static_cast<N&&>(norms));
-  detail::expect_normalize_backward(unit, n, d, to, write, dnorms);
-  backend.template rows<T>(unit.rows, unit.cols, Placement::no_gradient, static_cast<std::byte*>(nullptr),
-                           detail::NormalizeBackwardRow<T>{unit, n, d, to, dnorms, write == Write::accumulate});
+                             VectorView<computed<S> const, typename B::space> dnorms = {}) {
+  using Space = typename B::space;
+  MatrixView<S, Space> const to = view(static_cast<X&&>(dx));
+  MatrixView<S const, Space> const unit = view(static_cast<Y&&>(y)), d = view(static_cast<D&&>(dy));
+  VectorView<computed<S> const, Space> const n = view(static_cast<N&&>(norms));
+  detail::expect_normalize_backward<S, Space>(unit, n, d, to, write, dnorms);
+  backend.template rows<S>(unit.rows, unit.cols, Placement::no_gradient, static_cast<std::byte*>(nullptr),
+                           detail::NormalizeBackwardRow<S, Space>{unit, n, d, to, dnorms, write == Write::accumulate});
 }
 
 }  // namespace losskit::inline LOSSKIT_ISA

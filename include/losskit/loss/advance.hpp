@@ -2,14 +2,25 @@
 //
 //   state = advance(backend, scale, state, batch, workspace);      once a training step, before the step's loss
 //   loss.scale = scale.scale(state);
+//
+// or with a state that stays in the backend's memory, for a device's never comes to the host:
+//
+//   advance(backend, scale, state_view, batch, workspace);         state_view: one State, replaced
+//   batch.scale = scale_of(state_view);
 #pragma once
-#include <algorithm>
 #include <cmath>
+#include <cstdint>
 
 #include "losskit/core/number.hpp"
 #include "losskit/loss/margin_softmax.hpp"
 
 namespace losskit::inline LOSSKIT_ISA {
+
+// Where the rows of a batch read the scale of a state: for Batch::scale.
+template <class State, class Space>
+VectorView<double const, Space> scale_of(VectorView<State, Space> state) {
+  return {&state.data->scale, 1};
+}
 
 namespace detail {
 
@@ -17,33 +28,97 @@ namespace detail {
 struct PlainScaled {
   double scale;
   struct Rest {
-    double bound() const { return 1; }
+    LOSSKIT_HD double bound() const { return 1; }
     template <class X>
-    LOSSKIT_INLINE Jet<X> rest(X c, X) const { return {c, X(1)}; }
+    LOSSKIT_HD LOSSKIT_INLINE Jet<X> rest(X c, X) const { return {c, X(1)}; }
   } rest{};
 };
 
+// sum exp(shift), of so many rows; nan: a target's cosine is not a number.
 struct LogSum {
-  double sum, shift;  // sum exp(shift)
+  double sum = 0, shift = -1e30, rows = 0, nan = 0;
+  LOSSKIT_HD void add(LogSum const& b) {
+    double const top = shift < b.shift ? b.shift : shift;
+    sum = sum * ::exp(shift - top) + b.sum * ::exp(b.shift - top);
+    shift = top;
+    rows += b.rows;
+    nan += b.nan;
+  }
 };
 
-template <class Exp, class T, class I>
+template <class Exp, class S, class I, class Space>
 struct LogSumRow {
-  Rows<PlainScaled, T, I> rows;
+  using T = computed<S>;
+  Rows<PlainScaled, S, I, Space> rows;
+  Exp common;
   LogSum* sums;
-  double* targets;
+  T* targets;
 
   template <class Team>
-  void operator()(Team& team, idx i) const {
+  LOSSKIT_HD void operator()(Team& team, idx i) const {
     idx const n = rows.batch.cosines.cols, y = rows.label(i);
-    sums[i] = {0, 0};
-    if (rows.ignored(i)) return;
-    T const* const c = rows.batch.cosines.row(i);
+    if (rows.silent(i)) {
+      team.once([&] { sums[i] = LogSum{}; });
+      return;
+    }
+    S const* const c = rows.batch.cosines.row(i);
     OddCosines odd;
-    targets[i] = double(tamed(c[y], odd));
-    auto const exp_of = exponential(Exp{}, rows, i);
-    auto const s = open_row<false>(team, c, n, y, Nothing{}, rows.loss.rest, exp_of, Target<T>{T(2), {}, T(2)}, odd);
-    sums[i] = {s.z.v, after_sums(exp_of, s).shift()};
+    T const target = tamed<T, S>(static_cast<T>(c[y]), odd);
+    auto const exp_of = exponential(common, rows, i);
+    auto const s = open_row<false>(team, c, n, y, Nothing{}, rows.loss.rest, exp_of, no_target<T>(), odd);
+    team.once([&] {
+      sums[i] = {s.z.v, after_sums(exp_of, s).shift(), 1, target == target ? 0.0 : 1.0};
+      targets[i] = target;
+    });
+  }
+};
+
+// Numbers as whole numbers of the same order.
+inline LOSSKIT_HD std::uint64_t ordered(double x) {
+  std::uint64_t bits;
+  __builtin_memcpy(&bits, &x, sizeof x);
+  return bits >> 63 ? ~bits : bits | (std::uint64_t(1) << 63);
+}
+
+struct Count {
+  idx n = 0;
+  LOSSKIT_HD void add(Count const& b) { n += b.n; }
+};
+
+// ln of the mean of the row sums, the median by bisection over the bits of a number, and the next state.
+template <class ScalePolicy, class T>
+struct NextState {
+  ScalePolicy scale;
+  idx rows;
+  LogSum const* sums;
+  T const* targets;
+  typename ScalePolicy::State* state;
+
+  template <class Team>
+  LOSSKIT_HD void operator()(Team& team, idx) const {
+    auto const own = *this;
+    LogSum const sum = team.tally(0, rows, LogSum{}, [=](LogSum& all, idx i) { all.add(own.sums[i]); });
+    ScaleStatistics statistics{static_cast<idx>(sum.rows), ::log(sum.sum / sum.rows) + sum.shift, double(NAN)};
+    if (sum.rows > 0 && sum.nan == 0) statistics.median_target_cosine = own.median(team, static_cast<idx>(sum.rows) / 2);
+    team.once([&] { *own.state = own.scale.next(*own.state, statistics); });
+  }
+
+  // The target with so many below it: the largest number that at most `rank` targets lie below.
+  template <class Team>
+  LOSSKIT_HD double median(Team& team, idx rank) const {
+    auto const own = *this;
+    std::uint64_t key = 0;
+    for (int bit = 63; bit >= 0; --bit) {
+      std::uint64_t const higher = key | (std::uint64_t(1) << bit);
+      Count const below = team.tally(0, rows, Count{}, [=](Count& count, idx i) {
+        count.n += own.sums[i].rows > 0 && ordered(double(own.targets[i])) < higher;
+      });
+      if (below.n <= rank) key = higher;
+    }
+    key = key >> 63 ? key & ~(std::uint64_t(1) << 63) : ~key;
+    double x;
+    __builtin_memcpy(&x, &key, sizeof x);
+    return x;
   }
 };
 
@@ -57,41 +132,37 @@ inline std::size_t advance_workspace_bytes(idx rows) {
 
 // `batch` and Options::ignore_label as for a loss; weights and per-row scales do not act. Errors as in loss/margin_softmax.hpp.
 template <class B, DynamicScale ScalePolicy, class T, class I, class S>
-typename ScalePolicy::State advance(B const& backend, ScalePolicy const& scale, typename ScalePolicy::State const& state,
-                                    Batch<T, I, S> const& batch, Workspace workspace, Options const& options = {}) {
+void advance(B const& backend, ScalePolicy const& scale, VectorView<typename ScalePolicy::State, S> state, Batch<T, I, S> const& batch,
+             WorkspaceIn<typename B::space> workspace, Options const& options = {}) {
   detail::expect_reachable<B, Batch<T, I, S>>();
   idx const n = batch.cosines.rows;
-  detail::PlainScaled const plain{scale.scale(state)};
-  detail::expect_batch(plain, batch, options);
+  detail::expect_size("state", state, 1);
+  detail::expect_batch(batch, options);
   detail::expect_workspace(workspace, advance_workspace_bytes(n));
-  detail::expect_outputs(batch, MatrixView<T>{}, workspace, Outputs<T>{});
-  detail::Rows<detail::PlainScaled, T, I> rows{plain, batch, options, 1};
+  detail::expect_outputs(batch, MatrixView<T, S>{}, workspace, Outputs<computed<T>, S>{});
+  detail::expect_apart(detail::extent("state", state), detail::extent("workspace", workspace));
+  detail::Rows<detail::PlainScaled, T, I, S> rows{detail::PlainScaled{0}, batch, options};
   rows.batch.scales = {};
+  rows.batch.weights = {};
+  rows.batch.class_weights = {};
+  rows.batch.scale = scale_of(state);
+  rows.options.scale_ceiling = std::fmin(options.scale_ceiling, scale.ceiling());
   detail::Arena arena(workspace);
   auto const sums = arena.template take<detail::LogSum>(static_cast<std::size_t>(n));
-  auto const targets = arena.template take<double>(static_cast<std::size_t>(n));
-  auto const go = [&](auto exp_of) {
-    detail::LogSumRow<decltype(exp_of), T, I> const row{rows, sums, targets};
+  auto const targets = arena.template take<computed<T>>(static_cast<std::size_t>(n));
+  detail::with_exponential(rows, [&](auto common) {
+    detail::LogSumRow<decltype(common), T, I, S> const row{rows, common, sums, targets};
     backend.template rows<T>(n, batch.cosines.cols, Placement::no_gradient, static_cast<std::byte*>(nullptr), row);
-  };
-  if (detail::bounded<T>(rows)) go(Bounded<T>{}); else go(Relative<T>{});
+  });
+  backend.template blocks<T>(1, detail::NextState<ScalePolicy, computed<T>>{scale, n, sums, targets, state.data});
+}
 
-  // ln of the mean of the row sums, relative to the largest shift; then the median, by selection.
-  idx valid = 0;
-  double top = -HUGE_VAL, sum = 0;
-  for (idx i = 0; i < n; ++i)
-    if (!rows.ignored(i)) top = std::fmax(top, sums[i].shift);
-  for (idx i = 0; i < n; ++i)
-    if (!rows.ignored(i)) {
-      sum += sums[i].sum * std::exp(sums[i].shift - top);
-      targets[valid++] = targets[i];
-    }
-  ScaleStatistics statistics{valid, std::log(sum / double(valid)) + top, std::nan("")};
-  if (valid > 0 && !std::any_of(targets, targets + valid, [](double c) { return std::isnan(c); })) {
-    std::nth_element(targets, targets + valid / 2, targets + valid);
-    statistics.median_target_cosine = targets[valid / 2];
-  }
-  return scale.next(state, statistics);
+// The same with a state of the host's.
+template <class B, DynamicScale ScalePolicy, class T, class I>
+typename ScalePolicy::State advance(B const& backend, ScalePolicy const& scale, typename ScalePolicy::State state,
+                                    Batch<T, I, host> const& batch, Workspace workspace, Options const& options = {}) {
+  advance(backend, scale, VectorView<typename ScalePolicy::State>{&state, 1}, batch, workspace, options);
+  return state;
 }
 
 }  // namespace losskit::inline LOSSKIT_ISA

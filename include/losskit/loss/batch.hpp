@@ -13,20 +13,22 @@
 namespace losskit::inline LOSSKIT_ISA {
 
 // The inputs: B x C cosines, row-major, and one label a row (int32 or int64, in [0, C) or the ignored value).
-// The rest is optional; an empty view means 1 everywhere, or the loss's own scale.
+// The rest is optional; an empty view means 1 everywhere, or the loss's own scale. What is one a row is of the type that
+// computes: float beside half and bfloat16 cosines.
 template <class T, class I, class Space = host>
 struct Batch {
   using value = T;
   using space = Space;
-  static_assert(std::is_floating_point_v<T>, "losskit: cosines must be float or double");
+  static_assert(std::is_floating_point_v<computed<T>>, "losskit: cosines must be float or double (on a device half or bfloat16 too)");
   static_assert(std::is_integral_v<I> && (sizeof(I) == 4 || sizeof(I) == 8), "losskit: labels must be int32 or int64");
 
   MatrixView<T const, Space> cosines;
   VectorView<I const, Space> labels;
-  VectorView<T const, Space> weights{};        // B, >= 0: of each row
-  VectorView<T const, Space> class_weights{};  // C, >= 0: of each row, by its label
-  VectorView<T const, Space> scales{};         // B, >= 0: the scale s of each row, in place of the loss's own
-  VectorView<T const, Space> upstream{};       // B: dJ/dL_i, multiplies the gradient only
+  VectorView<computed<T> const, Space> weights{};        // B, >= 0: of each row
+  VectorView<computed<T> const, Space> class_weights{};  // C, >= 0: of each row, by its label
+  VectorView<computed<T> const, Space> scales{};         // B, >= 0: the scale s of each row, in place of the loss's own
+  VectorView<computed<T> const, Space> upstream{};       // B: dJ/dL_i, multiplies the gradient only
+  VectorView<double const, Space> scale{};               // 1, >= 0: one scale for all, read when the rows run (a state on a device)
 
   template <class C, class Y>
   Batch(C&& cosines_, Y&& labels_) : cosines(view(static_cast<C&&>(cosines_))), labels(view(static_cast<Y&&>(labels_))) {}
@@ -54,6 +56,9 @@ struct Options {
   idx ignore_label = no_label;  // rows with this label have no loss and no gradient
   Write write = Write::assign;  // assign or add to the gradient
   int top_k = 5;                // for Report::topk, >= 1
+  // No scale of Batch::scales or Batch::scale is larger. A device's cannot be read before a call; where nothing is promised
+  // the call is ready for any, and slower.
+  double scale_ceiling = std::numeric_limits<double>::infinity();
 };
 
 // Where the gradient goes, for the workspace query.
@@ -64,12 +69,21 @@ struct SavedRow {
   double factor, slope, scale_slope, largest;
 };
 
-// Optional outputs, each of B elements or empty.
+// Optional outputs, each of B elements or empty. T: the type that computes.
 template <class T, class Space = host>
 struct Outputs {
   VectorView<T, Space> row_losses{};      // weight_i L_i, before any mean
   VectorView<T, Space> scale_gradient{};  // dJ/ds_i
   VectorView<SavedRow, Space> saved{};    // for loss_gradient
+};
+
+// What a device finds wrong in numbers that the host cannot read: the first such row. Rows like it have no loss and a zero
+// gradient, and count as valid. A host throws instead.
+struct Fault {
+  enum What { none, label, weight, scale };
+  What what = none;
+  idx row = 0;
+  double value = 0;
 };
 
 // From the same pass. Accuracy, angles and counts are those of the raw cosines, over the rows that are not ignored.
@@ -84,10 +98,13 @@ struct Report {
   idx out_of_range = 0;          // cosines further out: were the inputs normalised?
   idx non_finite = 0;            // NaN or infinite cosines; each makes its row NaN
   double mean_target_angle = 0;  // radians
+  Fault fault{};                 // device backends only
 };
 
 // Scratch memory of the caller's, sized by workspace_bytes. Any alignment.
-using Workspace = VectorView<std::byte>;
+template <class Space>
+using WorkspaceIn = VectorView<std::byte, Space>;
+using Workspace = WorkspaceIn<host>;
 
 namespace detail {
 
@@ -121,6 +138,13 @@ void expect_all_apart(Extent const (&all)[n]) {
 
 using ll = long long;
 
+// What a device's rows found wrong, as the error that a host throws.
+inline void expect_no_fault(Fault const& f) {
+  if (f.what == Fault::label) fail<LabelError>("labels[%lld] = %lld is outside [0, C)", ll(f.row), ll(f.value));
+  if (f.what == Fault::weight) fail<ParameterError>("weights: that of row %lld, %g, is not a finite number >= 0", ll(f.row), f.value);
+  if (f.what == Fault::scale) fail<ParameterError>("scales: that of row %lld, %g, is outside [0, scale_ceiling]", ll(f.row), f.value);
+}
+
 template <class T, class S>
 void expect_matrix(char const* name, MatrixView<T, S> m) {
   if (m.rows < 0 || m.cols < 0) fail<ShapeError>("%s: %lld x %lld is no shape", name, ll(m.rows), ll(m.cols));
@@ -146,7 +170,7 @@ void expect_size_or_none(char const* name, VectorView<T, S> v, idx size) {
 template <class T>
 void expect_not_negative(char const* name, VectorView<T const> v) {
   for (idx i = 0; i < v.size; ++i)
-    if (!(v[i] >= 0 && v[i] <= std::numeric_limits<T>::max()))
+    if (!(v[i] >= 0 && v[i] <= T(stored_number<T>::largest)))
       fail<ParameterError>("%s[%lld] = %g is not a finite number >= 0", name, ll(i), double(v[i]));
 }
 
@@ -166,7 +190,8 @@ void expect_same_or_apart(char const* in_name, MatrixView<A, S> in, char const* 
   fail<AliasError>("%s overlaps %s in part: it must be the same memory or apart", out_name, in_name);
 }
 
-inline void expect_workspace(Workspace w, std::size_t needed) {
+template <class S>
+void expect_workspace(VectorView<std::byte, S> w, std::size_t needed) {
   if (static_cast<std::size_t>(w.size) < needed || (needed > 0 && !w.data))
     fail<WorkspaceError>("workspace: %lld bytes given, %lld needed (workspace_bytes)", ll(w.data ? w.size : 0), ll(needed));
 }
@@ -177,7 +202,8 @@ inline std::size_t padded(std::size_t bytes) { return (bytes + alignment - 1) / 
 // Hands out aligned pieces of a workspace.
 class Arena {
  public:
-  explicit Arena(Workspace w) : next_(w.data) {
+  template <class S>
+  explicit Arena(VectorView<std::byte, S> w) : next_(w.data) {
     if (next_) next_ += padded(reinterpret_cast<std::uintptr_t>(next_)) - reinterpret_cast<std::uintptr_t>(next_);
   }
   template <class T>
@@ -192,5 +218,10 @@ class Arena {
 };
 
 }  // namespace detail
+
+// The result of a call. A host's is there already; a device's is waited for (backend/cuda.cuh).
+template <class B, class R>
+  requires std::is_same_v<typename B::space, host>
+R read(B const&, R const& result) { return result; }
 
 }  // namespace losskit::inline LOSSKIT_ISA

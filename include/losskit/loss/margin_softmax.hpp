@@ -4,12 +4,16 @@
 // Each call checks every argument first and throws before it writes (core/expects.hpp): ShapeError, StrideError, LabelError
 // (row and value), ParameterError (weights, scales), AliasError, WorkspaceError. Nothing is allocated. B = 0 and batches with
 // every row ignored give a loss of 0 and a zero gradient. The bits do not depend on the number of threads.
+//
+// Where the backend's memory is a device's, a call only enqueues: it returns a Pending<Report> (backend/cuda.cuh), and labels,
+// weights and scales are checked as the rows run (Report::fault).
 #pragma once
 #include <cmath>
 #include <cstdint>
 
 #include "losskit/concepts.hpp"
 #include "losskit/loss/batch.hpp"
+#include "losskit/loss/tally.hpp"
 #include "losskit/row/row.hpp"
 
 namespace losskit::inline LOSSKIT_ISA {
@@ -24,207 +28,263 @@ struct RowRecord {
   bool valid = false;
 };
 
-// A checked call: what every row needs.
-template <class L, class T, class I>
-struct Rows {
-  L loss;
-  Batch<T, I> batch;
-  Options options;
-  double divisor;  // of the reduction
+LOSSKIT_HD LOSSKIT_APART inline double angle_of(double c) { return ::acos(c >= 1 ? 1.0 : c <= -1 ? -1.0 : c); }
 
-  idx label(idx i) const { return static_cast<idx>(batch.labels[i]); }
-  bool ignored(idx i) const { return label(i) == options.ignore_label; }
-  double scale(idx i) const { return batch.scales ? double(batch.scales[i]) : loss.scale; }
-  double weight(idx i) const {
-    return (batch.weights ? double(batch.weights[i]) : 1) * (batch.class_weights ? double(batch.class_weights[label(i)]) : 1);
+// A checked call: what every row needs.
+template <class L, class S, class I, class Space>
+struct Rows {
+  using T = computed<S>;
+  L loss;
+  Batch<S, I, Space> batch;
+  Options options;
+  double const* divisor = nullptr;  // of the reduction
+
+  LOSSKIT_HD idx count() const { return batch.cosines.rows; }
+  LOSSKIT_HD idx label(idx i) const { return static_cast<idx>(batch.labels[i]); }
+  LOSSKIT_HD bool ignored(idx i) const { return label(i) == options.ignore_label; }
+  LOSSKIT_HD bool own_scale() const { return !batch.scales.data && !batch.scale.data; }
+  LOSSKIT_HD double scale(idx i) const {
+    return batch.scales.data ? double(batch.scales[i]) : batch.scale.data ? batch.scale[0] : loss.scale;
   }
-  double upstream(idx i) const { return options.upstream * (batch.upstream ? double(batch.upstream[i]) : 1); }
+  LOSSKIT_HD double weight(idx i) const {
+    return (batch.weights.data ? double(batch.weights[i]) : 1) * (batch.class_weights.data ? double(batch.class_weights[label(i)]) : 1);
+  }
+  LOSSKIT_HD double upstream(idx i) const { return options.upstream * (batch.upstream.data ? double(batch.upstream[i]) : 1); }
+
+  // What is wrong with row i. A host has looked before the call.
+  LOSSKIT_HD Fault fault(idx i) const {
+    if constexpr (!std::is_same_v<Space, host>) {
+      if (ignored(i)) return {};
+      if (label(i) < 0 || label(i) >= batch.cosines.cols) return {Fault::label, i, double(label(i))};
+      if (double const w = weight(i); !(w >= 0 && w <= stored_number<T>::largest)) return {Fault::weight, i, w};
+      if (double const s = scale(i); !(s >= 0 && s <= stored_number<T>::largest && s <= options.scale_ceiling)) return {Fault::scale, i, s};
+    }
+    return {};
+  }
+  // Has row i neither loss nor gradient?
+  LOSSKIT_HD bool silent(idx i) const { return ignored(i) || fault(i).what != Fault::none; }
 };
 
-// The exponential of row i.
-template <class T, class R>
-Bounded<T> exponential(Bounded<T>, R const& rows, idx i) {
-  return Bounded<T>::of(rows.scale(i), rest_range(rows.loss.rest), double(rows.batch.cosines.cols));
+// The exponential of row i: the one of the loss, or of the row's own scale.
+template <class R, class T>
+LOSSKIT_HD Bounded<T> exponential(Bounded<T> common, R const& rows, idx i) {
+  return rows.own_scale() ? common : Bounded<T>::of(rows.scale(i), rest_range(rows.loss.rest), double(rows.batch.cosines.cols));
 }
-template <class T, class R>
-Relative<T> exponential(Relative<T>, R const& rows, idx i) {
+template <class R, class T>
+LOSSKIT_HD Relative<T> exponential(Relative<T>, R const& rows, idx i) {
   return {T(rows.scale(i))};
 }
 
+// A row of zeros.
+template <class Team, class S>
+LOSSKIT_HD void clear_row(Team& team, S* g, idx n) {
+  team.each(n, [=](auto at) LOSSKIT_INLINE_LAMBDA { at.store(g, typename Team::number(0)); });
+}
+
 // One row of loss_and_gradient (Gradient) or loss_value. Moment: dL/ds is asked for.
-template <bool Gradient, bool Moment, class Exp, class L, class T, class I>
+template <bool Gradient, bool Moment, class Exp, class L, class S, class I, class Space>
 struct LossRow {
-  Rows<L, T, I> rows;
-  MatrixView<T> gradient;
+  using T = computed<S>;
+  static constexpr bool keeps = Gradient && !Exp::paired;  // e, between the passes
+  Rows<L, S, I, Space> rows;
+  Exp common;
+  MatrixView<S, Space> gradient;
   RowRecord* records;
-  Outputs<T> out;
+  Outputs<T, Space> out;
 
   template <class Team>
-  void operator()(Team& team, idx i) const {
+  LOSSKIT_HD void operator()(Team& team, idx i) const {
     idx const n = rows.batch.cosines.cols, y = rows.label(i);
-    T* const g = Gradient ? gradient.row(i) : nullptr;
-    RowRecord& record = records[i] = RowRecord{};
-    if (rows.ignored(i)) {
-      if (Gradient && rows.options.write == Write::assign)
-        team.each(n, [=](auto at) LOSSKIT_INLINE_LAMBDA { at.store(g, decltype(at.load(g))(T(0))); });
-      finish(i, RowRecord{}, RowEnd{0, 0, 0, 0}, 0);
+    S* const g = Gradient ? gradient.row(i) : nullptr;
+    if (rows.silent(i)) {
+      if (Gradient && rows.options.write == Write::assign) clear_row(team, g, n);
+      team.once([&] { leave(i, RowRecord{}, RowEnd{}, 0); });
       return;
     }
-    T const* const c = rows.batch.cosines.row(i);
+    S const* const c = rows.batch.cosines.row(i);
     auto const at_y = target_of(rows.loss.margin, c[y]);
-    auto const exp_of = exponential(Exp{}, rows, i);
-    constexpr bool kept_in_pass = Gradient && !requires { exp_of.m; };
+    auto const exp_of = exponential(common, rows, i);
+    constexpr bool kept_in_pass = keeps && Team::keeps;
     auto const kept = [&] {
       if constexpr (kept_in_pass) return team.keep(g); else return Nothing{};
     }();
+    RowRecord record;
     record.valid = true;
     auto const sums = open_row<Moment>(team, c, n, y, kept, rows.loss.rest, exp_of, at_y, record.odd);
     auto const known = after_sums(exp_of, sums);
     auto const end = close_row(sums, at_y.psi, known.scale(), known.shift(), rows.loss.objective, rows.weight(i));
     record.loss = end.loss;
-    record.angle = std::acos(at_y.cosine >= 1 ? 1.0 : at_y.cosine <= -1 ? -1.0 : double(at_y.cosine));
-    record.above = static_cast<idx>(sums.above.v) + !std::isfinite(at_y.cosine);  // with one class nothing else says so
+    record.angle = angle_of(at_y.cosine);
+    record.above = static_cast<idx>(sums.above.v) + !(::fabs(at_y.cosine) <= stored_number<T>::largest);  // with one class nothing else says so
     record.hard = static_cast<idx>(sums.hard.v);
+    team.once([&] { leave(i, record, end, known.shift()); });
     if constexpr (Gradient) {
-      double const u = rows.upstream(i) / rows.divisor;
+      double const u = rows.upstream(i) / *rows.divisor;
       if constexpr (kept_in_pass) {
         double const lift = lift_of<T>(u * end.factor);
-        if (lift != 1) team.each(n, [=](auto at) LOSSKIT_INLINE_LAMBDA { at.store(kept, decltype(at.load(kept))(T(lift)) * at.load(kept)); });
+        if (lift != 1) {
+          using X = typename Team::number;
+          team.each(n, [=](auto at) LOSSKIT_INLINE_LAMBDA { at.store(kept, X(T(lift)) * at.load(kept)); });
+        }
         team.finish(kept, g, n, y, RowScale{u * end.factor / lift, u * end.slope});
-      } else
+      } else {
         gradient_row(team, c, g, n, y, rows.loss.rest, known, at_y.threshold, u * end.factor, u * end.slope,
                      rows.options.write == Write::accumulate);
+      }
     }
-    finish(i, record, end, known.shift());
   }
 
-  void finish(idx i, RowRecord const& record, RowEnd const& end, double shift) const {
-    if (out.row_losses) out.row_losses[i] = T(record.loss);
-    if (Moment && out.scale_gradient) out.scale_gradient[i] = T(rows.upstream(i) / rows.divisor * end.scale_slope);
-    if (out.saved) out.saved[i] = {end.factor / rows.divisor, end.slope / rows.divisor, end.scale_slope / rows.divisor, shift};
+  LOSSKIT_HD void leave(idx i, RowRecord const& record, RowEnd const& end, double shift) const {
+    double const d = *rows.divisor;
+    records[i] = record;
+    if (out.row_losses.data) out.row_losses[i] = T(record.loss);
+    if (Moment && out.scale_gradient.data) out.scale_gradient[i] = T(rows.upstream(i) / d * end.scale_slope);
+    if (out.saved.data) out.saved[i] = {end.factor / d, end.slope / d, end.scale_slope / d, shift};
   }
 };
 
 // One row of loss_gradient.
-template <class Exp, class L, class T, class I>
+template <class Exp, class L, class S, class I, class Space>
 struct SavedGradientRow {
-  Rows<L, T, I> rows;
-  VectorView<SavedRow const> saved;
-  MatrixView<T> gradient;
-  VectorView<T> scale_gradient;
+  using T = computed<S>;
+  Rows<L, S, I, Space> rows;
+  Exp common;
+  VectorView<SavedRow const, Space> saved;
+  MatrixView<S, Space> gradient;
+  VectorView<T, Space> scale_gradient;
 
   template <class Team>
-  void operator()(Team& team, idx i) const {
+  LOSSKIT_HD void operator()(Team& team, idx i) const {
     idx const n = rows.batch.cosines.cols;
-    T* const g = gradient.row(i);
-    bool const accumulate = rows.options.write == Write::accumulate;
-    if (scale_gradient) scale_gradient[i] = rows.ignored(i) ? T(0) : T(rows.upstream(i) * saved[i].scale_slope);
-    if (rows.ignored(i)) {
-      if (!accumulate) team.each(n, [=](auto at) LOSSKIT_INLINE_LAMBDA { at.store(g, decltype(at.load(g))(T(0))); });
+    S* const g = gradient.row(i);
+    bool const accumulate = rows.options.write == Write::accumulate, silent = rows.silent(i);
+    team.once([&] {
+      if (scale_gradient.data) scale_gradient[i] = silent ? T(0) : T(rows.upstream(i) * saved[i].scale_slope);
+    });
+    if (silent) {
+      if (!accumulate) clear_row(team, g, n);
       return;
     }
-    T const* const c = rows.batch.cosines.row(i);
+    S const* const c = rows.batch.cosines.row(i);
     idx const y = rows.label(i);
-    auto exp_of = exponential(Exp{}, rows, i);
-    if constexpr (requires { exp_of.m; }) exp_of.m = T(saved[i].largest);
+    auto exp_of = exponential(common, rows, i);
+    if constexpr (Exp::paired) exp_of.m = T(saved[i].largest);
     gradient_row(team, c, g, n, y, rows.loss.rest, exp_of, target_of(rows.loss.margin, c[y]).threshold,
                  rows.upstream(i) * saved[i].factor, rows.upstream(i) * saved[i].slope, accumulate);
   }
 };
 
 // One row of logits: z_j = s r(c_j), z_y = s psi(c_y).
-template <class L, class T, class I>
+template <class L, class S, class I, class Space>
 struct LogitsRow {
-  Rows<L, T, I> rows;
-  MatrixView<T> z;
+  using T = computed<S>;
+  Rows<L, S, I, Space> rows;
+  MatrixView<S, Space> z;
   RowRecord* records;
 
   template <class Team>
-  void operator()(Team& team, idx i) const {
+  LOSSKIT_HD void operator()(Team& team, idx i) const {
     idx const n = rows.batch.cosines.cols, y = rows.label(i);
-    T const* const c = rows.batch.cosines.row(i);
-    T* const out = z.row(i);
-    bool const ignored = rows.ignored(i);
-    auto const at_y = ignored ? Target<T>{T(2), {}, T(2)} : target_of(rows.loss.margin, c[y]);
+    S const* const c = rows.batch.cosines.row(i);
+    S* const out = z.row(i);
+    bool const silent = rows.silent(i);
+    auto const at_y = silent ? no_target<T>() : target_of(rows.loss.margin, c[y]);
     T const s = T(rows.scale(i)), c_y = at_y.cosine, threshold = at_y.threshold;
     auto const rest = rows.loss.rest;
-    RowRecord& record = records[i] = RowRecord{};
+    RowRecord record;
+    team.sync();  // the target was read
     using Sums = RowSums<typename Team::number, false>;
-    auto const sums = team.sum(c, n, ignored ? -1 : y, record.odd, Sums{}, [=](auto& sum, auto at, auto raw, auto x) LOSSKIT_INLINE_LAMBDA {
+    auto const sums = team.sum(c, n, silent ? -1 : y, record.odd, Sums{}, [=](auto& sum, auto at, auto raw, auto x) LOSSKIT_INLINE_LAMBDA {
       using X = std::remove_cv_t<decltype(x)>;
       X const r = rest.rest(x, X(threshold)).value;
       at.store(out, X(s) * r);
       sum.add(Bounded<T>{}, r, r, !(raw < X(c_y)), raw > X(threshold));
     });
-    if (!(sums.z.v <= HUGE_VAL)) record.odd.non_finite = count_non_finite(team, out, n);
-    if (ignored) return;
-    team.once([&] { out[y] = T(rows.scale(i) * at_y.psi.value); });
-    record.valid = true;
-    record.angle = std::acos(c_y >= 1 ? 1.0 : c_y <= -1 ? -1.0 : double(c_y));
-    record.above = static_cast<idx>(sums.above.v) + !std::isfinite(at_y.cosine);
-    record.hard = static_cast<idx>(sums.hard.v);
+    if (!(sums.z.v <= HUGE_VAL)) record.odd.non_finite = count_non_finite(team, static_cast<S const*>(out), n);
+    team.sync();  // its place is written last
+    team.once([&] {
+      if (!silent) {
+        out[y] = static_cast<S>(T(rows.scale(i) * at_y.psi.value));
+        record.valid = true;
+        record.angle = angle_of(c_y);
+        record.above = static_cast<idx>(sums.above.v) + !(::fabs(c_y) <= stored_number<T>::largest);
+        record.hard = static_cast<idx>(sums.hard.v);
+      }
+      records[i] = record;
+    });
   }
 };
 
 // One row of logits_backward: dL/dc_j = dL/dz_j s r'(c_j), dL/ds = sum of dL/dz_j z_j / s.
-template <class L, class T, class I>
+template <class L, class S, class I, class Space>
 struct LogitsBackwardRow {
-  Rows<L, T, I> rows;
-  MatrixView<T const> upstream;
-  MatrixView<T> gradient;
-  VectorView<T> scale_gradient;
+  using T = computed<S>;
+  Rows<L, S, I, Space> rows;
+  MatrixView<S const, Space> upstream;
+  MatrixView<S, Space> gradient;
+  VectorView<T, Space> scale_gradient;
 
   template <class Team>
-  void operator()(Team& team, idx i) const {
+  LOSSKIT_HD void operator()(Team& team, idx i) const {
     idx const n = rows.batch.cosines.cols, y = rows.label(i);
-    T const *const c = rows.batch.cosines.row(i), *const dz = upstream.row(i);
-    T* const g = gradient.row(i);
-    bool const ignored = rows.ignored(i), accumulate = rows.options.write == Write::accumulate;
-    auto const at_y = ignored ? Target<T>{T(2), {}, T(2)} : target_of(rows.loss.margin, c[y]);
-    double const u = rows.upstream(i), dz_y = ignored ? 0 : double(dz[y]);
-    T const k = T(rows.scale(i) * u), threshold = at_y.threshold, before = !ignored && accumulate ? g[y] : T(0);
+    S const *const c = rows.batch.cosines.row(i), *const dz = upstream.row(i);
+    S* const g = gradient.row(i);
+    bool const silent = rows.silent(i), accumulate = rows.options.write == Write::accumulate;
+    auto const at_y = silent ? no_target<T>() : target_of(rows.loss.margin, c[y]);
+    double const u = rows.upstream(i), dz_y = silent ? 0 : double(static_cast<T>(dz[y]));
+    T const k = T(rows.scale(i) * u), threshold = at_y.threshold, before = !silent && accumulate ? static_cast<T>(g[y]) : T(0);
     auto const rest = rows.loss.rest;
     OddCosines odd;
+    team.sync();  // the target was read
     using Sums = DotSum<typename Team::number>;
-    auto const sums = team.sum(c, n, ignored ? -1 : y, odd, Sums{}, [=](auto& sum, auto at, auto, auto x) LOSSKIT_INLINE_LAMBDA {
+    auto const sums = team.sum(c, n, silent ? -1 : y, odd, Sums{}, [=](auto& sum, auto at, auto, auto x) LOSSKIT_INLINE_LAMBDA {
       using X = std::remove_cv_t<decltype(x)>;
       Jet<X> const r = rest.rest(x, X(threshold));
       X const d = at.load(dz);
       accumulate ? at.add(g, X(k) * d * r.slope) : at.store(g, X(k) * d * r.slope);
       sum.add({d * r.value});
     });
-    if (!ignored) team.once([&] { g[y] = before + T(rows.scale(i) * u * dz_y * at_y.psi.slope); });
-    if (scale_gradient) scale_gradient[i] = T(u * (sums.dot.v + dz_y * (ignored ? 0 : at_y.psi.value)));
+    team.sync();  // its place is written last
+    team.once([&] {
+      if (!silent) g[y] = static_cast<S>(before + T(rows.scale(i) * u * dz_y * at_y.psi.slope));
+      if (scale_gradient.data) scale_gradient[i] = T(u * (sums.dot.v + dz_y * at_y.psi.value));
+    });
   }
 };
 
-template <class L, class T, class I>
-void expect_batch(L const&, Batch<T, I> const& b, Options const& options) {
+template <class S, class I, class Space>
+void expect_batch(Batch<S, I, Space> const& b, Options const& options) {
   idx const rows = b.cosines.rows, cols = b.cosines.cols;
   expect_matrix("cosines", b.cosines);
   expect_size("labels", b.labels, rows);
   expect_size_or_none("weights", b.weights, rows);
   expect_size_or_none("class_weights", b.class_weights, cols);
   expect_size_or_none("scales", b.scales, rows);
+  expect_size_or_none("scale", b.scale, 1);
   expect_size_or_none("upstream", b.upstream, rows);
   if (options.top_k < 1) fail<ParameterError>("top_k = %d is below 1", options.top_k);
-  for (idx i = 0; i < rows; ++i) {
-    idx const y = static_cast<idx>(b.labels[i]);
-    if ((y < 0 || y >= cols) && y != options.ignore_label)
-      fail<LabelError>("labels[%lld] = %lld is outside [0, %lld)", ll(i), ll(y), ll(cols));
+  if (!(options.scale_ceiling > 0)) fail<ParameterError>("scale_ceiling = %g is not > 0", options.scale_ceiling);
+  if constexpr (std::is_same_v<Space, host>) {
+    for (idx i = 0; i < rows; ++i) {
+      idx const y = static_cast<idx>(b.labels[i]);
+      if ((y < 0 || y >= cols) && y != options.ignore_label)
+        fail<LabelError>("labels[%lld] = %lld is outside [0, %lld)", ll(i), ll(y), ll(cols));
+    }
+    expect_not_negative("weights", b.weights);
+    expect_not_negative("class_weights", b.class_weights);
+    expect_not_negative("scales", b.scales);
+    expect_not_negative("scale", b.scale);
   }
-  expect_not_negative("weights", b.weights);
-  expect_not_negative("class_weights", b.class_weights);
-  expect_not_negative("scales", b.scales);
 }
 
 // Whatever is written lies apart from whatever else is read or written; the gradient against the cosines has its own rule.
-template <class T, class I>
-void expect_outputs(Batch<T, I> const& b, MatrixView<T> gradient, Workspace workspace, Outputs<T> const& out) {
+template <class S, class I, class Space>
+void expect_outputs(Batch<S, I, Space> const& b, MatrixView<S, Space> gradient, WorkspaceIn<Space> workspace,
+                    Outputs<computed<S>, Space> const& out) {
   Extent const outs[] = {extent("gradient", gradient), extent("workspace", workspace), extent("row_losses", out.row_losses),
                          extent("scale_gradient", out.scale_gradient), extent("saved", out.saved)};
   Extent const ins[] = {extent("labels", b.labels), extent("weights", b.weights), extent("class_weights", b.class_weights),
-                        extent("scales", b.scales), extent("upstream", b.upstream)};
+                        extent("scales", b.scales), extent("scale", b.scale), extent("upstream", b.upstream)};
   Extent const cosines = extent("cosines", b.cosines);
   for (auto const& out_i : outs) {
     for (auto const& in : ins) expect_apart(out_i, in);
@@ -234,70 +294,154 @@ void expect_outputs(Batch<T, I> const& b, MatrixView<T> gradient, Workspace work
   }
 }
 
-template <class L, class T, class I>
-Rows<L, T, I> rows_of(L const& loss, Batch<T, I> const& batch, Options const& options) {
-  Rows<L, T, I> rows{loss, batch, options, 1};
+// What the reduction divides by.
+struct ValidSum {
   double valid = 0, weights = 0;
-  for (idx i = 0; i < batch.labels.size; ++i)
-    if (!rows.ignored(i)) valid += 1, weights += rows.weight(i);
-  if (options.reduction == Reduction::mean) rows.divisor = valid;
-  if (options.reduction == Reduction::batch_mean) rows.divisor = double(batch.labels.size);
-  if (options.reduction == Reduction::weighted_mean) rows.divisor = weights;
-  if (rows.divisor == 0) rows.divisor = 1;  // nothing to divide
-  return rows;
-}
-
-// Does one shift serve every row, or must pairs be carried?
-template <class T, class R>
-bool bounded(R const& rows) {
-  double s = rows.loss.scale;
-  if (rows.batch.scales) {
-    s = 0;
-    for (idx i = 0; i < rows.batch.scales.size; ++i) s = std::fmax(s, rows.scale(i));
+  LOSSKIT_HD void add(ValidSum const& b) {
+    valid += b.valid;
+    weights += b.weights;
   }
-  return Bounded<T>::serves(s, rest_range(rows.loss.rest), double(rows.batch.cosines.cols));
-}
-
+};
 template <class R>
-Report summary(R const& rows, RowRecord const* records) {
-  Report r;
-  r.rows = rows.batch.cosines.rows;
-  double angles = 0;
-  for (idx i = 0; i < r.rows; ++i) {
-    RowRecord const& row = records[i];
-    if (!row.valid) continue;
-    ++r.valid;
-    r.loss += row.loss;
-    angles += row.angle;
-    r.top1 += row.above == 0;
-    r.topk += row.above < rows.options.top_k;
-    r.hard_negatives += row.hard;
-    r.clamped += row.odd.clamped;
-    r.out_of_range += row.odd.out_of_range;
-    r.non_finite += row.odd.non_finite;
+struct CountValid {
+  R rows;
+  LOSSKIT_HD void operator()(ValidSum& sum, idx i) const {
+    if (rows.ignored(i)) return;
+    sum.add({1, rows.fault(i).what == Fault::none ? rows.weight(i) : 0});
   }
-  r.loss /= rows.divisor;
-  if (r.valid > 0) r.mean_target_angle = angles / double(r.valid);
-  return r;
+};
+struct KeepDivisor {
+  idx rows;
+  Reduction reduction;
+  double* divisor;
+  LOSSKIT_HD void operator()(ValidSum const& sum) const {
+    double const d = reduction == Reduction::mean            ? sum.valid
+                     : reduction == Reduction::batch_mean    ? double(rows)
+                     : reduction == Reduction::weighted_mean ? sum.weights
+                                                             : 1;
+    *divisor = d == 0 ? 1 : d;  // nothing to divide
+  }
+};
+
+// The report is a sum of the rows' records.
+struct ReportSum : Report {
+  LOSSKIT_HD void add(ReportSum const& b) {
+    loss += b.loss;
+    valid += b.valid;
+    top1 += b.top1;
+    topk += b.topk;
+    hard_negatives += b.hard_negatives;
+    clamped += b.clamped;
+    out_of_range += b.out_of_range;
+    non_finite += b.non_finite;
+    mean_target_angle += b.mean_target_angle;
+    if (b.fault.what != Fault::none && (fault.what == Fault::none || b.fault.row < fault.row)) fault = b.fault;
+  }
+};
+template <class R>
+struct AddRecord {
+  R rows;
+  RowRecord const* records;
+  LOSSKIT_HD void operator()(ReportSum& sum, idx i) const {
+    RowRecord const& row = records[i];
+    ReportSum one;
+    one.fault = rows.fault(i);
+    if (row.valid) {
+      one.loss = row.loss;
+      one.valid = 1;
+      one.top1 = row.above == 0;
+      one.topk = row.above < rows.options.top_k;
+      one.hard_negatives = row.hard;
+      one.clamped = row.odd.clamped;
+      one.out_of_range = row.odd.out_of_range;
+      one.non_finite = row.odd.non_finite;
+      one.mean_target_angle = row.angle;
+    }
+    sum.add(one);
+  }
+};
+struct KeepReport {
+  idx rows;
+  double const* divisor;
+  Report* report;
+  LOSSKIT_HD void operator()(ReportSum const& sum) const {
+    *report = sum;
+    report->rows = rows;
+    report->loss = sum.loss / *divisor;
+    report->mean_target_angle = sum.valid > 0 ? sum.mean_target_angle / double(sum.valid) : 0;
+  }
+};
+
+// The workspace of a call, and what its passes share.
+struct Desk {
+  Report* report;
+  double* divisor;
+  RowRecord* records;
+  ReportSum* sums;  // of tally, and ValidSum before
+  std::byte* scratch;
+
+  static std::size_t bytes(idx rows) {
+    return alignment + padded(sizeof(Report)) + padded(sizeof(double)) + padded(static_cast<std::size_t>(rows) * sizeof(RowRecord)) +
+           padded(static_cast<std::size_t>(tally_parts(rows)) * sizeof(ReportSum));
+  }
+  template <class Space>
+  Desk(WorkspaceIn<Space> workspace, idx rows) {
+    Arena arena(workspace);
+    report = arena.take<Report>(1);
+    divisor = arena.take<double>(1);
+    records = arena.take<RowRecord>(static_cast<std::size_t>(rows));
+    sums = arena.take<ReportSum>(static_cast<std::size_t>(tally_parts(rows)));
+    scratch = arena.take<std::byte>(0);
+  }
+};
+
+// Before the rows: what their sum is divided by.
+template <class B, class R>
+void begin(B const& backend, R& rows, Desk const& desk) {
+  rows.divisor = desk.divisor;
+  static_assert(sizeof(ValidSum) <= sizeof(ReportSum));
+  tally<typename R::T>(backend, rows.count(), reinterpret_cast<ValidSum*>(desk.sums), CountValid<R>{rows},
+                       KeepDivisor{rows.count(), rows.options.reduction, desk.divisor});
+}
+// After them: the report, as the backend gives what lies in its memory.
+template <class B, class R>
+auto report(B const& backend, R const& rows, Desk const& desk) {
+  tally<typename R::T>(backend, rows.count(), desk.sums, AddRecord<R>{rows, desk.records}, KeepReport{rows.count(), desk.divisor, desk.report});
+  return backend.given(desk.report);
 }
 
-template <bool Gradient, class B, class L, class T, class I>
-Report run_loss(B const& backend, L const& loss, Batch<T, I> const& batch, MatrixView<T> gradient, Placement placement,
-                Workspace workspace, Options const& options, Outputs<T> const& out) {
-  auto const rows = rows_of(loss, batch, options);
-  idx const b = batch.cosines.rows;
-  Arena arena(workspace);
-  auto const records = arena.take<RowRecord>(static_cast<std::size_t>(b));
-  auto const scratch = arena.take<std::byte>(0);
-  auto const go = [&](auto exp_of, auto moment) {
-    LossRow<Gradient, decltype(moment)::value, decltype(exp_of), L, T, I> const row{rows, gradient, records, out};
-    backend.template rows<T>(b, batch.cosines.cols, placement, scratch, row);
-  };
-  auto const with_moment = [&](auto exp_of) {
-    if (out.scale_gradient || out.saved) go(exp_of, std::true_type{}); else go(exp_of, std::false_type{});
-  };
-  if (bounded<T>(rows)) with_moment(Bounded<T>{}); else with_moment(Relative<T>{});
-  return summary(rows, records);
+// go(exponential): one shift for every row where the largest scale allows it, or pairs. A device's scales are as large as the
+// caller promised.
+template <class R, class Go>
+void with_exponential(R const& rows, Go const& go) {
+  using T = typename R::T;
+  auto const range = rest_range(rows.loss.rest);
+  double const classes = double(rows.batch.cosines.cols);
+  double s = rows.loss.scale;
+  if (!rows.own_scale()) {
+    s = rows.options.scale_ceiling;
+    if constexpr (std::is_same_v<typename decltype(rows.batch)::space, host>) {
+      s = rows.batch.scale ? rows.batch.scale[0] : 0;
+      for (idx i = 0; i < rows.batch.scales.size; ++i) s = std::fmax(s, rows.scale(i));
+    }
+  }
+  if (Bounded<T>::serves(s, range, classes)) go(Bounded<T>::of(s, range, classes)); else go(Relative<T>{T(s)});
+}
+
+template <bool Gradient, class B, class L, class S, class I, class Space>
+auto run_loss(B const& backend, L const& loss, Batch<S, I, Space> const& batch, MatrixView<S, Space> gradient, Placement placement,
+              WorkspaceIn<Space> workspace, Options const& options, Outputs<computed<S>, Space> const& out) {
+  Rows<L, S, I, Space> rows{loss, batch, options};
+  Desk const desk(workspace, rows.count());
+  begin(backend, rows, desk);
+  with_exponential(rows, [&](auto common) {
+    auto const go = [&](auto moment) {
+      LossRow<Gradient, decltype(moment)::value, decltype(common), L, S, I, Space> const row{rows, common, gradient, desk.records, out};
+      backend.template rows<S>(rows.count(), batch.cosines.cols, placement, desk.scratch, row);
+    };
+    if (out.scale_gradient || out.saved) go(std::true_type{}); else go(std::false_type{});
+  });
+  return report(backend, rows, desk);
 }
 
 template <class B, class V>
@@ -316,15 +460,14 @@ constexpr void expect_same_type() {
 // rows, cols and the backend's threads only.
 template <class T, class B>
 std::size_t workspace_bytes(B const& backend, idx rows, idx cols, Placement placement) {
-  return detail::alignment + detail::padded(static_cast<std::size_t>(rows) * sizeof(detail::RowRecord)) +
-         backend.template scratch_bytes<T>(rows, cols, placement);
+  return detail::Desk::bytes(rows) + backend.template scratch_bytes<T>(rows, cols, placement);
 }
 
 // Loss and d loss / d cosines in one pass over B x C cosines. `gradient` may be the cosines themselves (the fastest form;
 // not with Write::accumulate) or apart from them. Outputs::row_losses holds weight_i L_i; Outputs::scale_gradient d loss / d s_i.
 template <class B, class L, class T, class I, class S, class G>
-Report loss_and_gradient(B const& backend, L const& loss, Batch<T, I, S> const& batch, G&& gradient, Workspace workspace,
-                         Options const& options = {}, Outputs<T> const& out = {}) {
+auto loss_and_gradient(B const& backend, L const& loss, Batch<T, I, S> const& batch, G&& gradient,
+                       WorkspaceIn<typename B::space> workspace, Options const& options = {}, Outputs<computed<T>, S> const& out = {}) {
   auto const g = view(static_cast<G&&>(gradient));
   detail::expect_reachable<B, Batch<T, I, S>>();
   detail::expect_reachable<B, decltype(g)>();
@@ -333,7 +476,7 @@ Report loss_and_gradient(B const& backend, L const& loss, Batch<T, I, S> const& 
     idx const rows = batch.cosines.rows, cols = batch.cosines.cols;
     bool const accumulate = options.write == Write::accumulate, in_place = g.data == batch.cosines.data;
     auto const placement = accumulate ? Placement::accumulate : in_place ? Placement::in_place : Placement::out_of_place;
-    detail::expect_batch(loss, batch, options);
+    detail::expect_batch(batch, options);
     detail::expect_shape("gradient", g, rows, cols);
     detail::expect_size_or_none("row_losses", out.row_losses, rows);
     detail::expect_size_or_none("scale_gradient", out.scale_gradient, rows);
@@ -342,27 +485,23 @@ Report loss_and_gradient(B const& backend, L const& loss, Batch<T, I, S> const& 
     detail::expect_same_or_apart("cosines", batch.cosines, "gradient", g, !accumulate);
     detail::expect_outputs(batch, g, workspace, out);
     return detail::run_loss<true>(backend, loss, batch, g, placement, workspace, options, out);
-  } else {
-    return {};
   }
 }
 
 // Loss only: one read of the cosines. With Outputs::saved the gradient can follow later (loss_gradient).
 template <class B, class L, class T, class I, class S>
-Report loss_value(B const& backend, L const& loss, Batch<T, I, S> const& batch, Workspace workspace, Options const& options = {},
-                  Outputs<T> const& out = {}) {
+auto loss_value(B const& backend, L const& loss, Batch<T, I, S> const& batch, WorkspaceIn<typename B::space> workspace,
+                Options const& options = {}, Outputs<computed<T>, S> const& out = {}) {
   detail::expect_reachable<B, Batch<T, I, S>>();
   if constexpr (std::is_same_v<S, typename B::space>) {
     idx const rows = batch.cosines.rows, cols = batch.cosines.cols;
-    detail::expect_batch(loss, batch, options);
+    detail::expect_batch(batch, options);
     detail::expect_size_or_none("row_losses", out.row_losses, rows);
     detail::expect_size_or_none("scale_gradient", out.scale_gradient, rows);
     detail::expect_size_or_none("saved", out.saved, rows);
     detail::expect_workspace(workspace, workspace_bytes<T>(backend, rows, cols, Placement::no_gradient));
-    detail::expect_outputs(batch, MatrixView<T>{}, workspace, out);
-    return detail::run_loss<false>(backend, loss, batch, MatrixView<T>{}, Placement::no_gradient, workspace, options, out);
-  } else {
-    return {};
+    detail::expect_outputs(batch, MatrixView<T, S>{}, workspace, out);
+    return detail::run_loss<false>(backend, loss, batch, MatrixView<T, S>{}, Placement::no_gradient, workspace, options, out);
   }
 }
 
@@ -370,53 +509,52 @@ Report loss_value(B const& backend, L const& loss, Batch<T, I, S> const& batch, 
 // upstream factors are those of this call: Options::upstream and Batch::upstream. No workspace.
 template <class B, class L, class T, class I, class S, class V, class G>
 void loss_gradient(B const& backend, L const& loss, Batch<T, I, S> const& batch, V const& saved, G&& gradient,
-                   Options const& options = {}, VectorView<T> scale_gradient = {}) {
+                   Options const& options = {}, VectorView<computed<T>, S> scale_gradient = {}) {
   auto const g = view(static_cast<G&&>(gradient));
-  VectorView<SavedRow const> const rows_saved = view(saved);
+  VectorView<SavedRow const, S> const rows_saved = view(saved);
   detail::expect_reachable<B, Batch<T, I, S>>();
   detail::expect_reachable<B, decltype(g)>();
   detail::expect_same_type<T, typename decltype(g)::value>();
   if constexpr (std::is_same_v<T, typename decltype(g)::value> && std::is_same_v<S, typename B::space>) {
     idx const rows = batch.cosines.rows, cols = batch.cosines.cols;
     bool const accumulate = options.write == Write::accumulate;
-    detail::expect_batch(loss, batch, options);
+    detail::expect_batch(batch, options);
     detail::expect_shape("gradient", g, rows, cols);
     detail::expect_size("saved", rows_saved, rows);
     detail::expect_size_or_none("scale_gradient", scale_gradient, rows);
     detail::expect_same_or_apart("cosines", batch.cosines, "gradient", g, !accumulate);
-    detail::expect_outputs(batch, g, Workspace{}, Outputs<T>{{}, scale_gradient, {}});
+    detail::expect_outputs(batch, g, WorkspaceIn<S>{}, Outputs<computed<T>, S>{{}, scale_gradient, {}});
     detail::expect_all_apart({detail::extent("gradient", g), detail::extent("saved", rows_saved), detail::extent("scale_gradient", scale_gradient)});
-    auto const problem = detail::rows_of(loss, batch, options);
-    auto const go = [&](auto exp_of) {
-      detail::SavedGradientRow<decltype(exp_of), L, T, I> const row{problem, rows_saved, g, scale_gradient};
+    detail::Rows<L, T, I, S> const problem{loss, batch, options};
+    detail::with_exponential(problem, [&](auto common) {
+      detail::SavedGradientRow<decltype(common), L, T, I, S> const row{problem, common, rows_saved, g, scale_gradient};
       backend.template rows<T>(rows, cols, Placement::no_gradient, static_cast<std::byte*>(nullptr), row);
-    };
-    if (detail::bounded<T>(problem)) go(Bounded<T>{}); else go(Relative<T>{});
+    });
   }
 }
 
 // Logits s psi(c_y), s r(c_j), for a softmax that lives elsewhere. `z` may be the cosines themselves. An ignored row has no
 // target: all its classes are rest, with none above the threshold. Weights do not act here. The report's loss is 0.
 template <class B, class L, class T, class I, class S, class Z>
-Report logits(B const& backend, L const& loss, Batch<T, I, S> const& batch, Z&& z, Workspace workspace, Options const& options = {}) {
+auto logits(B const& backend, L const& loss, Batch<T, I, S> const& batch, Z&& z, WorkspaceIn<typename B::space> workspace,
+            Options const& options = {}) {
   auto const out = view(static_cast<Z&&>(z));
   detail::expect_reachable<B, Batch<T, I, S>>();
   detail::expect_reachable<B, decltype(out)>();
   detail::expect_same_type<T, typename decltype(out)::value>();
   if constexpr (std::is_same_v<T, typename decltype(out)::value> && std::is_same_v<S, typename B::space>) {
     idx const rows = batch.cosines.rows, cols = batch.cosines.cols;
-    detail::expect_batch(loss, batch, options);
+    detail::expect_batch(batch, options);
     detail::expect_shape("logits", out, rows, cols);
     detail::expect_workspace(workspace, workspace_bytes<T>(backend, rows, cols, Placement::no_gradient));
     detail::expect_same_or_apart("cosines", batch.cosines, "logits", out, true);
-    detail::expect_outputs(batch, out, workspace, Outputs<T>{});
-    auto const problem = detail::rows_of(loss, batch, options);
-    auto const records = detail::Arena(workspace).take<detail::RowRecord>(static_cast<std::size_t>(rows));
-    detail::LogitsRow<L, T, I> const row{problem, out, records};
+    detail::expect_outputs(batch, out, workspace, Outputs<computed<T>, S>{});
+    detail::Rows<L, T, I, S> problem{loss, batch, options};
+    detail::Desk const desk(workspace, rows);
+    detail::begin(backend, problem, desk);
+    detail::LogitsRow<L, T, I, S> const row{problem, out, desk.records};
     backend.template rows<T>(rows, cols, Placement::no_gradient, static_cast<std::byte*>(nullptr), row);
-    return detail::summary(problem, records);
-  } else {
-    return {};
+    return detail::report(backend, problem, desk);
   }
 }
 
@@ -424,7 +562,7 @@ Report logits(B const& backend, L const& loss, Batch<T, I, S> const& batch, Z&& 
 // accumulated. scale_gradient: B elements or empty.
 template <class B, class L, class T, class I, class S, class Z, class G>
 void logits_backward(B const& backend, L const& loss, Batch<T, I, S> const& batch, Z&& logits_gradient, G&& gradient,
-                     Options const& options = {}, VectorView<T> scale_gradient = {}) {
+                     Options const& options = {}, VectorView<computed<T>, S> scale_gradient = {}) {
   auto const g = view(static_cast<G&&>(gradient));
   auto const dz = view(static_cast<Z&&>(logits_gradient));
   detail::expect_reachable<B, Batch<T, I, S>>();
@@ -434,15 +572,15 @@ void logits_backward(B const& backend, L const& loss, Batch<T, I, S> const& batc
   if constexpr (std::is_same_v<T, typename decltype(g)::value> && std::is_same_v<S, typename B::space>) {
     idx const rows = batch.cosines.rows, cols = batch.cosines.cols;
     bool const accumulate = options.write == Write::accumulate;
-    detail::expect_batch(loss, batch, options);
+    detail::expect_batch(batch, options);
     detail::expect_shape("logits_gradient", dz, rows, cols);
     detail::expect_shape("gradient", g, rows, cols);
     detail::expect_size_or_none("scale_gradient", scale_gradient, rows);
     detail::expect_same_or_apart("cosines", batch.cosines, "gradient", g, !accumulate);
     detail::expect_same_or_apart("logits_gradient", dz, "gradient", g, !accumulate);
     detail::expect_apart(detail::extent("scale_gradient", scale_gradient), detail::extent("logits_gradient", dz));
-    detail::expect_outputs(batch, g, Workspace{}, Outputs<T>{{}, scale_gradient, {}});
-    detail::LogitsBackwardRow<L, T, I> const row{detail::rows_of(loss, batch, options), dz, g, scale_gradient};
+    detail::expect_outputs(batch, g, WorkspaceIn<S>{}, Outputs<computed<T>, S>{{}, scale_gradient, {}});
+    detail::LogitsBackwardRow<L, T, I, S> const row{detail::Rows<L, T, I, S>{loss, batch, options}, dz, g, scale_gradient};
     backend.template rows<T>(rows, cols, Placement::no_gradient, static_cast<std::byte*>(nullptr), row);
   }
 }

@@ -1,13 +1,14 @@
 // The calls for point losses: loss and gradient of every (prediction, truth), or the loss only, over vectors or matrices.
 //
 // Each call checks its arguments first and throws before it writes: ShapeError, StrideError, ParameterError (weights),
-// AliasError, WorkspaceError. Nothing is allocated; the bits do not depend on the number of threads.
+// AliasError, WorkspaceError. Nothing is allocated; the bits do not depend on the number of threads. Over a device's memory a
+// call only enqueues and returns a Pending<PointReport>; weights are then not checked.
 #pragma once
-#include <limits>
 #include <type_traits>
 
 #include "losskit/concepts.hpp"
 #include "losskit/loss/batch.hpp"
+#include "losskit/loss/tally.hpp"
 
 namespace losskit::inline LOSSKIT_ISA {
 
@@ -51,29 +52,49 @@ struct PointSums {
   }
 };
 
+// How the work is cut: fixed by the shape alone. About 64k elements a block.
+struct PointCut {
+  idx rows_per_block, cols_per_block, blocks_per_row, count;
+  PointCut(idx rows, idx cols) {
+    constexpr idx size = 1 << 16;
+    cols_per_block = cols > size ? size : cols > 0 ? cols : 1;
+    blocks_per_row = (cols + cols_per_block - 1) / cols_per_block;
+    rows_per_block = cols > 0 && cols < size ? size / cols : 1;
+    count = (rows + rows_per_block - 1) / rows_per_block * blocks_per_row;
+  }
+  // f(row, first column, columns) for the pieces of block k.
+  template <class F>
+  LOSSKIT_HD void pieces(idx k, idx rows, idx cols, F f) const {
+    idx const first = k / blocks_per_row * rows_per_block, from = k % blocks_per_row * cols_per_block;
+    idx const last = first + rows_per_block < rows ? first + rows_per_block : rows;
+    for (idx i = first; i < last; ++i) f(i, from, from + cols_per_block < cols ? cols_per_block : cols - from);
+  }
+};
+
 // One block of rows, or of a long row. Weighted and Losses: whether those arrays are there.
-template <bool Gradient, bool Weighted, bool Losses, class L, class T>
+template <bool Gradient, bool Weighted, bool Losses, class L, class S, class Space>
 struct PointBlock {
+  using T = computed<S>;
   L loss;
-  MatrixView<T const> prediction, truth, weights;
-  MatrixView<T> gradient, losses;
-  T factor;  // upstream / divisor
+  MatrixView<S const, Space> prediction, truth, weights;
+  MatrixView<S, Space> gradient, losses;
+  double upstream;
+  double const* divisor;
   bool accumulate;
-  idx rows_per_block, cols_per_block, blocks_per_row;
+  PointCut cut;
   PointSums<Scalar<double>>* sums;
 
   template <class Team>
-  void operator()(Team& team, idx k) const {
+  LOSSKIT_HD void operator()(Team& team, idx k) const {
     PointSums<Scalar<double>> total;
-    idx const first = k / blocks_per_row * rows_per_block, from = k % blocks_per_row * cols_per_block;
-    idx const last = first + rows_per_block < prediction.rows ? first + rows_per_block : prediction.rows;
-    idx const count = from + cols_per_block < prediction.cols ? cols_per_block : prediction.cols - from;
-    for (idx i = first; i < last; ++i) {
-      T const *const p = prediction.row(i) + from, *const t = truth.row(i) + from;
-      T const* const w = Weighted ? weights.row(i) + from : nullptr;
-      T *const g = Gradient ? gradient.row(i) + from : nullptr, *const each = Losses ? losses.row(i) + from : nullptr;
+    auto const own = *this;
+    T const factor = T(upstream / *divisor);
+    cut.pieces(k, prediction.rows, prediction.cols, [&](idx i, idx from, idx count) {
+      S const *const p = own.prediction.row(i) + from, *const t = own.truth.row(i) + from;
+      S const* const w = Weighted ? own.weights.row(i) + from : nullptr;
+      S *const g = Gradient ? own.gradient.row(i) + from : nullptr, *const each = Losses ? own.losses.row(i) + from : nullptr;
       using Sums = PointSums<typename Team::number>;
-      total.add(team.total(count, Sums{}, [=, own = *this](auto& sum, auto at) LOSSKIT_INLINE_LAMBDA {
+      total.add(team.total(count, Sums{}, [=](auto& sum, auto at) LOSSKIT_INLINE_LAMBDA {
         at.ask(p), at.ask(t);
         if constexpr (Gradient) at.ask(g);
         auto const x = at.load(p);
@@ -85,14 +106,53 @@ struct PointBlock {
           jet = {weight * jet.value, weight * jet.slope};
         }
         if constexpr (Losses) at.store(each, jet.value);
-        if constexpr (Gradient) own.accumulate ? at.add(g, X(own.factor) * jet.slope) : at.store(g, X(own.factor) * jet.slope);
+        if constexpr (Gradient) own.accumulate ? at.add(g, X(factor) * jet.slope) : at.store(g, X(factor) * jet.slope);
         sum.loss = sum.loss + jet.value;
         if constexpr (UnitTruth<L>) sum.clamped = select(y < X(0), sum.clamped + 1, select(y > X(1), sum.clamped + 1, sum.clamped));
-        X const largest = X(double(std::numeric_limits<T>::max()));
-        sum.non_finite = select(abs(jet.value) <= largest, sum.non_finite, sum.non_finite + 1);
+        sum.non_finite = select(abs(jet.value) <= X(stored_number<T>::largest), sum.non_finite, sum.non_finite + 1);
       }));
-    }
-    sums[k] = total;
+    });
+    team.once([&] { sums[k] = total; });
+  }
+};
+
+// The weights of one block, summed into `loss`.
+template <class S, class Space>
+struct WeightBlock {
+  MatrixView<S const, Space> weights;
+  PointCut cut;
+  PointSums<Scalar<double>>* sums;
+
+  template <class Team>
+  LOSSKIT_HD void operator()(Team& team, idx k) const {
+    PointSums<Scalar<double>> total;
+    cut.pieces(k, weights.rows, weights.cols, [&](idx i, idx from, idx count) {
+      S const* const w = weights.row(i) + from;
+      using Sums = PointSums<typename Team::number>;
+      total.add(team.total(count, Sums{}, [=](auto& sum, auto at) LOSSKIT_INLINE_LAMBDA { sum.loss = sum.loss + at.load(w); }));
+    });
+    team.once([&] { sums[k] = total; });
+  }
+};
+
+struct KeepSumAsDivisor {
+  double* divisor;
+  LOSSKIT_HD void operator()(PointSums<Scalar<double>> const& sum) const { *divisor = sum.loss.v == 0 ? 1 : sum.loss.v; }
+};
+struct KeepDivisorAs {
+  double value;
+  double* divisor;
+  template <class Team>
+  LOSSKIT_HD void operator()(Team& team, idx) const {
+    team.once([&] { *divisor = value; });
+  }
+};
+struct KeepPointReport {
+  idx elements;
+  double const* divisor;
+  PointReport* report;
+  LOSSKIT_HD void operator()(PointSums<Scalar<double>> const& sum) const {
+    *report = {sum.loss.v / *divisor, elements, static_cast<idx>(sum.clamped.v), static_cast<idx>(sum.non_finite.v)};
   }
 };
 
@@ -106,58 +166,45 @@ MatrixView<T, S> as_matrix(MatrixView<T, S> m) { return m; }
 template <class T, class S>
 MatrixView<T, S> as_matrix(VectorView<T, S> v) { return {v.data, 1, v.size, v.size}; }
 
-// How the work is cut: fixed by the shape alone. About 64k elements a block.
-struct PointCut {
-  idx rows_per_block, cols_per_block, blocks_per_row, count;
-  PointCut(idx rows, idx cols) {
-    constexpr idx size = 1 << 16;
-    cols_per_block = cols > size ? size : cols > 0 ? cols : 1;
-    blocks_per_row = (cols + cols_per_block - 1) / cols_per_block;
-    rows_per_block = cols > 0 && cols < size ? size / cols : 1;
-    count = (rows + rows_per_block - 1) / rows_per_block * blocks_per_row;
-  }
-};
-
-template <bool Gradient, class B, class L, class T>
-PointReport run_points(B const& backend, L const& loss, MatrixView<T const> x, MatrixView<T const> y, MatrixView<T> g,
-                       Workspace workspace, PointOptions const& options, PointOutputs<T> const& extra) {
+template <bool Gradient, class B, class L, class S, class Space>
+auto run_points(B const& backend, L const& loss, MatrixView<S const, Space> x, MatrixView<S const, Space> y, MatrixView<S, Space> g,
+                WorkspaceIn<Space> workspace, PointOptions const& options, PointOutputs<S, Space> const& extra) {
   idx const rows = x.rows, elements = x.rows * x.cols;
-  double divisor = 1, weights = 0;
-  MatrixView<T const> w = extra.weights;
-  MatrixView<T> losses = extra.element_losses;
-  for (idx i = 0; i < w.rows; ++i) {
-    expect_not_negative("weights", VectorView<T const>{w.row(i), w.cols});
-    for (idx j = 0; j < w.cols; ++j) weights += double(w.row(i)[j]);
-  }
-  if (options.reduction == Reduction::mean) divisor = double(elements);
-  if (options.reduction == Reduction::batch_mean) divisor = double(rows);
-  if (options.reduction == Reduction::weighted_mean) divisor = w.data ? weights : double(elements);
-  if (divisor == 0) divisor = 1;
+  MatrixView<S const, Space> w = extra.weights;
+  MatrixView<S, Space> losses = extra.element_losses;
+  if constexpr (std::is_same_v<Space, host>)
+    for (idx i = 0; i < w.rows; ++i) expect_not_negative("weights", VectorView<S const>{w.row(i), w.cols});
   auto const flat = [](auto m) { return !m.data || m.stride == m.cols || m.rows <= 1; };
   if (flat(x) && flat(y) && flat(g) && flat(w) && flat(losses)) {
     auto const flatten = [](auto& m) { m = {m.data, 1, m.rows * m.cols, m.rows * m.cols}; };
     flatten(x), flatten(y), flatten(g), flatten(w), flatten(losses);
   }
   PointCut const cut(x.rows, x.cols);
-  auto const sums = Arena(workspace).take<PointSums<Scalar<double>>>(static_cast<std::size_t>(cut.count));
+  Arena arena(workspace);
+  auto const report = arena.take<PointReport>(1);
+  auto const divisor = arena.take<double>(1);
+  using Sums = PointSums<Scalar<double>>;
+  auto const sums = arena.take<Sums>(static_cast<std::size_t>(cut.count));
+  if (options.reduction == Reduction::weighted_mean && w.data) {
+    backend.template blocks<S>(cut.count, WeightBlock<S, Space>{w, cut, sums});
+    backend.template blocks<S>(1, TallyEnd<Sums, KeepSumAsDivisor>{cut.count, sums, {divisor}});
+  } else {
+    double const by = options.reduction == Reduction::mean || options.reduction == Reduction::weighted_mean ? double(elements)
+                      : options.reduction == Reduction::batch_mean                                          ? double(rows)
+                                                                                                            : 1;
+    backend.template blocks<S>(1, KeepDivisorAs{by == 0 ? 1 : by, divisor});
+  }
   auto const go = [&](auto weighted, auto with_losses) {
-    PointBlock<Gradient, decltype(weighted)::value, decltype(with_losses)::value, L, T> const block{
-        loss, x, y, w, g, losses, T(options.upstream / divisor), options.write == Write::accumulate,
-        cut.rows_per_block, cut.cols_per_block, cut.blocks_per_row, sums};
-    backend.template blocks<T>(cut.count, block);
+    PointBlock<Gradient, decltype(weighted)::value, decltype(with_losses)::value, L, S, Space> const block{
+        loss, x, y, w, g, losses, options.upstream, divisor, options.write == Write::accumulate, cut, sums};
+    backend.template blocks<S>(cut.count, block);
   };
   auto const with_weights = [&](auto weighted) {
     if (losses.data) go(weighted, std::true_type{}); else go(weighted, std::false_type{});
   };
   if (w.data) with_weights(std::true_type{}); else with_weights(std::false_type{});
-  PointReport report;
-  report.elements = elements;
-  PointSums<Scalar<double>> total;
-  for (idx k = 0; k < cut.count; ++k) total.add(sums[k]);
-  report.loss = total.loss.v / divisor;
-  report.truth_clamped = static_cast<idx>(total.clamped.v);
-  report.non_finite = static_cast<idx>(total.non_finite.v);
-  return report;
+  backend.template blocks<S>(1, TallyEnd<Sums, KeepPointReport>{cut.count, sums, {elements, divisor, report}});
+  return backend.given(report);
 }
 
 template <class L>
@@ -166,9 +213,9 @@ constexpr void expect_point_loss() {
                 "losskit: this is not a PointLoss; it needs a name and: template <Number X> Jet<X> operator()(X prediction, X truth) const");
 }
 
-template <class B, class T>
-void expect_points(B const&, MatrixView<T const> x, MatrixView<T const> y, Workspace workspace, std::size_t needed,
-                   PointOutputs<T> const& extra) {
+template <class S, class Space>
+void expect_points(MatrixView<S const, Space> x, MatrixView<S const, Space> y, WorkspaceIn<Space> workspace, std::size_t needed,
+                   PointOutputs<S, Space> const& extra) {
   expect_matrix("prediction", x);
   expect_shape("truth", y, x.rows, x.cols);
   if (extra.weights.data) expect_shape("weights", extra.weights, x.rows, x.cols);
@@ -181,50 +228,62 @@ void expect_points(B const&, MatrixView<T const> x, MatrixView<T const> y, Works
   expect_apart(extent("workspace", workspace), extent("element_losses", extra.element_losses));
 }
 
+template <class B, class V>
+constexpr void expect_in_reach() {
+  static_assert(std::is_same_v<typename V::space, typename B::space>,
+                "losskit: this backend cannot reach this memory (a device view given to a host backend, or the reverse)");
+}
+
 }  // namespace detail
 
 // The bytes of workspace that a point loss over rows x cols elements asks for (rows = 1 for vectors).
 inline std::size_t point_workspace_bytes(idx rows, idx cols) {
   idx const count = detail::PointCut(rows, cols).count, flat = detail::PointCut(1, rows * cols).count;
-  return detail::alignment +
+  return detail::alignment + detail::padded(sizeof(PointReport)) + detail::padded(sizeof(double)) +
          detail::padded(static_cast<std::size_t>(count > flat ? count : flat) * sizeof(detail::PointSums<Scalar<double>>));
 }
 
 // Loss and d loss / d prediction. prediction, truth, gradient: matrices or vectors of one shape and type, any stride.
 // `gradient` may be the prediction itself (not with Write::accumulate).
-template <class B, class L, class P, class Q, class G, class T = detail::Element<P>>
-PointReport loss_and_gradient(B const& backend, L const& loss, P&& prediction, Q&& truth, G&& gradient, Workspace workspace,
-                              PointOptions const& options = {}, PointOutputs<T> const& extra = {}) {
+template <class B, class L, class P, class Q, class G, class S = detail::Element<P>>
+auto loss_and_gradient(B const& backend, L const& loss, P&& prediction, Q&& truth, G&& gradient,
+                       WorkspaceIn<typename B::space> workspace, PointOptions const& options = {},
+                       PointOutputs<S, typename B::space> const& extra = {}) {
   detail::expect_point_loss<L>();
   auto const x = detail::as_matrix(view(static_cast<P&&>(prediction)));
   auto const y = detail::as_matrix(view(static_cast<Q&&>(truth)));
   auto const g = detail::as_matrix(view(static_cast<G&&>(gradient)));
-  static_assert(std::is_same_v<T, typename decltype(g)::value> &&
-                    std::is_same_v<T, std::remove_const_t<typename decltype(y)::value>>,
+  static_assert(std::is_same_v<S, typename decltype(g)::value> &&
+                    std::is_same_v<S, std::remove_const_t<typename decltype(y)::value>>,
                 "losskit: prediction, truth and gradient must hold the same type, and the gradient must not be const");
-  static_assert(std::is_same_v<typename decltype(g)::space, typename B::space>,
-                "losskit: this backend cannot reach this memory (a device view given to a host backend, or the reverse)");
+  detail::expect_in_reach<B, decltype(x)>();
+  detail::expect_in_reach<B, decltype(y)>();
+  detail::expect_in_reach<B, decltype(g)>();
+  using Space = typename B::space;
   bool const accumulate = options.write == Write::accumulate;
-  detail::expect_points<B, T>(backend, x, y, workspace, point_workspace_bytes(x.rows, x.cols), extra);
+  detail::expect_points<S, Space>(x, y, workspace, point_workspace_bytes(x.rows, x.cols), extra);
   detail::expect_shape("gradient", g, x.rows, x.cols);
   detail::expect_same_or_apart("prediction", x, "gradient", g, !accumulate);
   for (auto const& other : {detail::extent("truth", y), detail::extent("weights", extra.weights),
                             detail::extent("element_losses", extra.element_losses), detail::extent("workspace", workspace)})
     detail::expect_apart(detail::extent("gradient", g), other);
-  return detail::run_points<true, B, L, T>(backend, loss, x, y, g, workspace, options, extra);
+  return detail::run_points<true, B, L, S, Space>(backend, loss, x, y, g, workspace, options, extra);
 }
 
 // Loss only.
-template <class B, class L, class P, class Q, class T = detail::Element<P>>
-PointReport loss_value(B const& backend, L const& loss, P&& prediction, Q&& truth, Workspace workspace,
-                       PointOptions const& options = {}, PointOutputs<T> const& extra = {}) {
+template <class B, class L, class P, class Q, class S = detail::Element<P>>
+auto loss_value(B const& backend, L const& loss, P&& prediction, Q&& truth, WorkspaceIn<typename B::space> workspace,
+                PointOptions const& options = {}, PointOutputs<S, typename B::space> const& extra = {}) {
   detail::expect_point_loss<L>();
   auto const x = detail::as_matrix(view(static_cast<P&&>(prediction)));
   auto const y = detail::as_matrix(view(static_cast<Q&&>(truth)));
-  static_assert(std::is_same_v<T, std::remove_const_t<typename decltype(y)::value>>,
+  static_assert(std::is_same_v<S, std::remove_const_t<typename decltype(y)::value>>,
                 "losskit: prediction and truth must hold the same type");
-  detail::expect_points<B, T>(backend, x, y, workspace, point_workspace_bytes(x.rows, x.cols), extra);
-  return detail::run_points<false, B, L, T>(backend, loss, x, y, MatrixView<T>{}, workspace, options, extra);
+  detail::expect_in_reach<B, decltype(x)>();
+  detail::expect_in_reach<B, decltype(y)>();
+  using Space = typename B::space;
+  detail::expect_points<S, Space>(x, y, workspace, point_workspace_bytes(x.rows, x.cols), extra);
+  return detail::run_points<false, B, L, S, Space>(backend, loss, x, y, MatrixView<S, Space>{}, workspace, options, extra);
 }
 
 }  // namespace losskit::inline LOSSKIT_ISA

@@ -30,8 +30,8 @@ class HardNegatives {
   explicit HardNegatives(double t = 0.2) : t_(t) {
     if (!(t >= 0 && std::isfinite(t))) fail<ParameterError>("HardNegatives: t = %g is not a finite number >= 0", t);
   }
-  double bound() const { return adaptive ? 1 + 2 * t_ : 1 + t_; }
-  double lowest() const { return -1; }
+  LOSSKIT_HD double bound() const { return adaptive ? 1 + 2 * t_ : 1 + t_; }
+  LOSSKIT_HD double lowest() const { return -1; }
 
   template <Number X>
   LOSSKIT_HD LOSSKIT_INLINE Jet<X> rest(X c, X threshold) const {

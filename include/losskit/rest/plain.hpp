@@ -6,7 +6,7 @@ namespace losskit::inline LOSSKIT_ISA {
 
 struct PlainRest {
   static constexpr char const* name = "PlainRest";
-  double bound() const { return 1; }
+  LOSSKIT_HD double bound() const { return 1; }
 
   template <Number X>
   LOSSKIT_HD LOSSKIT_INLINE Jet<X> rest(X c, X) const {

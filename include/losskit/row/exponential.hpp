@@ -10,6 +10,7 @@
 #pragma once
 #include <cmath>
 #include <limits>
+#include <type_traits>
 
 #include "losskit/core/math.hpp"
 #include "losskit/core/number.hpp"
@@ -18,22 +19,17 @@ namespace losskit::inline LOSSKIT_ISA {
 
 inline constexpr double ln2 = 0.69314718055994530942;
 
-// 2^((k + k_low) x - h) on one number, its exponent in double: one of 90 in float would cost 5 digits of its last bits.
-template <class T, class S>
-LOSSKIT_HD Scalar<T, S> exp2_of(Scalar<T, S> k, Scalar<T, S> k_low, Scalar<T, S> x, Scalar<T, S> h) {
-  return T(::exp2((double(k.v) + double(k_low.v)) * double(x.v) - double(h.v)));
-}
-
 // What a rest rule makes of cosines in [-1, 1].
 struct RestRange { double low, high; };
 template <class R>
-RestRange rest_range(R const& rest) {
+LOSSKIT_HD RestRange rest_range(R const& rest) {
   if constexpr (requires { rest.lowest(); }) return {rest.lowest(), rest.bound()}; else return {-rest.bound(), rest.bound()};
 }
 
 // e = 2^(k r - h), k in two parts: s is kept to double precision.
 template <class T>
 struct Bounded {
+  static constexpr bool paired = false;
   T k, k_low, h;
 
   template <class X>
@@ -44,12 +40,12 @@ struct Bounded {
   // The largest power of two in use, one below the type's own.
   static constexpr double last = std::numeric_limits<T>::max_exponent - 2;
 
-  static bool serves(double s, RestRange rest, double classes) {
+  LOSSKIT_HD static bool serves(double s, RestRange rest, double classes) {
     return s / ln2 * (rest.high - rest.low) + ::log2(classes + 1) <= 2 * last;
   }
 
   // h keeps the sum below 2^(4/5 last) where the lower end allows it, so that s / sum stays a normal number.
-  static Bounded of(double s, RestRange rest, double classes) {
+  LOSSKIT_HD static Bounded of(double s, RestRange rest, double classes) {
     double const exact = s / ln2, want = ::ceil(exact * rest.high + ::log2(classes + 1) - 0.8 * last), most = ::floor(last + exact * rest.low);
     T const k = T(exact);
     return {k, T(exact - double(k)), T(want < 0 ? 0 : want < most ? want : most)};
@@ -73,12 +69,15 @@ struct Relative {
 template <class Exp, class X, bool Moment>
 struct SumsOf;
 
+struct Nothing {};
+
 // Sums are added to member by member, never assigned whole: compilers then hold them in registers.
 // sum of e; classes not below the target (the rank); classes above the threshold; sum of e r where Moment is asked for.
 template <class X, bool Moment>
 struct RowSums {
-  static constexpr bool paired = false;
-  X z = 0, above = 0, hard = 0, moment = 0;
+  static constexpr bool paired = false, has_moment = Moment;
+  X z = 0, above = 0, hard = 0;
+  [[no_unique_address]] std::conditional_t<Moment, X, Nothing> moment{};
 
   // One more class: its e and r, whether it is not below the target, whether it is above the threshold.
   template <class Mask, class T>
@@ -98,21 +97,27 @@ struct RowSums {
   template <class F>
   LOSSKIT_HD LOSSKIT_INLINE auto map(F f) const {
     using Y = decltype(f(z, X(0)));
-    return RowSums<Y, Moment>{f(z, X(0)), f(above, X(0)), f(hard, X(0)), f(moment, X(0))};
+    if constexpr (Moment)
+      return RowSums<Y, Moment>{f(z, X(0)), f(above, X(0)), f(hard, X(0)), f(moment, X(0))};
+    else
+      return RowSums<Y, Moment>{f(z, X(0)), f(above, X(0)), f(hard, X(0)), {}};
   }
 };
 
 // The same with e relative to m: (m, z) + (m', z') = (M, z exp(m - M) + z' exp(m' - M)), M = max(m, m').
 template <class X, bool Moment>
 struct PairSums {
-  static constexpr bool paired = true;
+  static constexpr bool paired = true, has_moment = Moment;
   // A number no logit reaches; finite, so that m - m' is never NaN.
   static constexpr double lowest = -1e30;
-  X m = lowest, z = 0, above = 0, hard = 0, moment = 0;
+  X m = lowest, z = 0, above = 0, hard = 0;
+  [[no_unique_address]] std::conditional_t<Moment, X, Nothing> moment{};
 
   template <class Mask, class T>
   LOSSKIT_HD LOSSKIT_INLINE void add(Relative<T> const& exp_of, X, X r, Mask is_above, Mask is_hard) {
-    add(PairSums{X(exp_of.s) * r, X(1), select(is_above, X(1), X(0)), select(is_hard, X(1), X(0)), r});
+    PairSums one{X(exp_of.s) * r, X(1), select(is_above, X(1), X(0)), select(is_hard, X(1), X(0)), {}};
+    if constexpr (Moment) one.moment = r;
+    add(one);
   }
   LOSSKIT_HD LOSSKIT_INLINE void add(PairSums const& b) {
     X const top = max(m, b.m), p = exp(m - top), q = exp(b.m - top);
@@ -120,12 +125,14 @@ struct PairSums {
     z = z * p + b.z * q;
     above = above + b.above;
     hard = hard + b.hard;
-    moment = moment * p + b.moment * q;
+    if constexpr (Moment) moment = moment * p + b.moment * q;
   }
   template <class F>
   LOSSKIT_HD LOSSKIT_INLINE auto map(F f) const {
     using Y = decltype(f(z, X(0)));
-    return PairSums<Y, Moment>{f(m, X(lowest)), f(z, X(0)), f(above, X(0)), f(hard, X(0)), f(moment, X(0))};
+    PairSums<Y, Moment> r{f(m, X(lowest)), f(z, X(0)), f(above, X(0)), f(hard, X(0)), {}};
+    if constexpr (Moment) r.moment = f(moment, X(0));
+    return r;
   }
 };
 

@@ -8,7 +8,6 @@
 // 1. open: e_j r'_j kept, and the sums of the row. 2. close: one scalar a row, in double. 3. the team scales what was kept.
 #pragma once
 #include <cmath>
-#include <limits>
 #include <type_traits>
 
 #include "losskit/concepts.hpp"
@@ -18,7 +17,7 @@
 namespace losskit::inline LOSSKIT_ISA {
 
 // A row's target: its cosine as stored, psi and its slope, and the threshold that rest rules compare with. Once a row, in
-// double, with the slope's end taken where T has it.
+// double, with the slope's end taken where the stored type has it.
 template <class T>
 struct Target {
   T cosine;
@@ -26,39 +25,43 @@ struct Target {
   T threshold;
 };
 
-template <class T, class M>
-LOSSKIT_HD Target<T> target_of(M const& margin, T cosine) {
-  using X = Scalar<double, T>;
+template <class S, class M>
+LOSSKIT_HD LOSSKIT_APART Target<computed<S>> target_of(M const& margin, S stored) {
+  using T = computed<S>;
+  using X = Scalar<double, S>;
   OddCosines not_counted;
-  X const c = double(tamed(cosine, not_counted));
+  T const cosine = static_cast<T>(stored);
+  X const c = double(tamed<T, S>(cosine, not_counted));
   Jet<X> const psi = margin.target(c);
   return {cosine, {psi.value.v, psi.slope.v}, T(threshold_of(margin, c).v)};
 }
 
-// 1. One pass over any part of a row. `kept` is an array of n, or Nothing where no gradient follows.
-struct Nothing {};
+// A row without a target: no class is above its cosine or its threshold.
+template <class T>
+LOSSKIT_HD Target<T> no_target() { return {T(2), {0, 0}, T(2)}; }
 
-template <class At, class T, class X>
-LOSSKIT_HD LOSSKIT_INLINE void keep_at(At const& at, T* kept, X const& x) { at.store(kept, x); }
+// 1. One pass over any part of a row. `kept`: where the team lets e wait, or Nothing where no gradient follows.
+template <class At, class Kept, class X>
+LOSSKIT_HD LOSSKIT_INLINE void keep_at(At const& at, Kept kept, X const& x) { at.store(kept, x); }
 template <class At, class X>
 LOSSKIT_HD LOSSKIT_INLINE void keep_at(At const&, Nothing, X const&) {}
 
 // A NaN cosine may pass a team unseen, but not the sum. `left`: what came of the cosines, or they themselves.
-template <class Team, class T>
-LOSSKIT_HD idx count_non_finite(Team& team, T const* left, idx n) {
+template <class Team, class Left>
+LOSSKIT_HD idx count_non_finite(Team& team, Left left, idx n) {
   using Sums = DotSum<typename Team::number>;
   auto const f = [=](auto& sum, auto at) LOSSKIT_INLINE_LAMBDA {
     auto const x = at.load(left);
     using X = std::remove_cv_t<decltype(x)>;
-    sum.add({select(abs(x) <= X(std::numeric_limits<T>::max()), X(0), X(1))});
+    sum.add({select(abs(x) <= X(stored_number<typename X::scalar>::largest), X(0), X(1))});
   };
   return static_cast<idx>(team.total(n, Sums{}, f).dot.v);
 }
 
-template <bool Moment, class Team, class T, class Kept, class Rest, class Exp>
-LOSSKIT_HD auto open_row(Team& team, T const* c, idx n, idx y, Kept kept, Rest rest, Exp exp_of, Target<T> at_y,
+template <bool Moment, class Team, class S, class Kept, class Rest, class Exp>
+LOSSKIT_HD auto open_row(Team& team, S const* c, idx n, idx y, Kept kept, Rest rest, Exp exp_of, Target<computed<S>> at_y,
                          OddCosines& odd) {
-  T const c_y = at_y.cosine, threshold = at_y.threshold;
+  auto const c_y = at_y.cosine, threshold = at_y.threshold;
   using Sums = typename SumsOf<Exp, typename Team::number, Moment>::type;
   auto const f = [=](auto& sums, auto at, auto raw, auto x) LOSSKIT_INLINE_LAMBDA {
     using X = std::remove_cv_t<decltype(x)>;
@@ -86,45 +89,51 @@ LOSSKIT_HD Relative<T> after_sums(Relative<T> exp_of, Sums const& sums) { return
 
 // 2. What the sums say: one scalar a row.
 struct RowEnd {
-  double loss;         // weight * O(log p)
-  double factor;       // dL/dc_j = factor * kept[j]
-  double slope;        // dL/dc_y
-  double scale_slope;  // dL/ds
+  double loss = 0;         // weight * O(log p)
+  double factor = 0;       // dL/dc_j = factor * kept[j]
+  double slope = 0;        // dL/dc_y
+  double scale_slope = 0;  // dL/ds
 };
 
 // `weight` is the row's own; reduction and upstream factors are the caller's to multiply.
 template <class Sums, class Objective>
-LOSSKIT_HD RowEnd close_row(Sums const& sums, Jet<double> psi, double s, double shift, Objective const& objective,
+LOSSKIT_HD LOSSKIT_APART RowEnd close_row(Sums const& sums, Jet<double> psi, double s, double shift, Objective const& objective,
                             double weight) {
   double const z = sums.z.v, a = ::log(z) + shift - s * psi.value;
   double const u = ::exp(-::fabs(a)), loss = (a > 0 ? a : 0) + ::log1p(u), q = (a < 0 ? u : 1) / (1 + u);
   Jet<Scalar<double>> const o = objective(Scalar<double>(-loss));
   double const d = weight * o.slope.v * q;  // dL/dz_y
-  bool const alone = z == 0;                           // one class: p = 1
-  return {weight * o.value.v, alone ? 0 : -d * s / z, d * s * psi.slope, d * (psi.value - (alone ? 0 : sums.moment.v / z))};
+  bool const alone = z == 0;                // one class: p = 1
+  double mean = 0;                          // of r over the other classes, by their probability
+  if constexpr (Sums::has_moment) mean = alone ? 0 : sums.moment.v / z;
+  return {weight * o.value.v, alone ? 0 : -d * s / z, d * s * psi.slope, d * (psi.value - mean)};
 }
 
 // s q / Z can pass T's range while s q e_j / Z does not: where every e is tiny. Then a power of two moves from the factor into
 // the e. 1 nearly always.
 template <class T>
 LOSSKIT_HD double lift_of(double factor) {
-  return ::fabs(factor) < 0.5 * double(std::numeric_limits<T>::max()) ? 1 : 18446744073709551616.0;  // 2^64
+  return ::fabs(factor) < 0.5 * stored_number<T>::largest ? 1 : 18446744073709551616.0;  // 2^64
 }
 
 // The gradient of a row from its cosines, where e was not kept: dL/dc_j = factor e_j r'_j, and `slope` at the target.
-template <class Team, class T, class Rest, class Exp>
-LOSSKIT_HD void gradient_row(Team& team, T const* c, T* g, idx n, idx y, Rest rest, Exp exp_of, T threshold,
+template <class Team, class S, class Rest, class Exp>
+LOSSKIT_HD void gradient_row(Team& team, S const* c, S* g, idx n, idx y, Rest rest, Exp exp_of, computed<S> threshold,
                              double factor, double slope, bool accumulate) {
+  using T = computed<S>;
   bool const here = y >= 0 && y < n;
-  T const before = here && accumulate ? g[y] : T(0), lift = T(lift_of<T>(factor)), k = T(factor / double(lift));
+  T const before = here && accumulate ? static_cast<T>(g[y]) : T(0);
+  T const lift = T(lift_of<T>(factor)), k = T(factor / double(lift));
   OddCosines counted_before;
+  team.sync();  // the target was read
   team.sum(c, n, y, counted_before, NoSums{}, [=](NoSums&, auto at, auto, auto x) LOSSKIT_INLINE_LAMBDA {
     using X = std::remove_cv_t<decltype(x)>;
     Jet<X> const r = rest.rest(x, X(threshold));
     X const d = X(k) * (X(lift) * exp_of(r.value)) * r.slope;
     accumulate ? at.add(g, d) : at.store(g, d);
   });
-  team.once([=] { if (here) g[y] = before + T(slope); });
+  team.sync();  // its place is written last
+  team.once([=] { if (here) g[y] = static_cast<S>(before + T(slope)); });
 }
 
 }  // namespace losskit::inline LOSSKIT_ISA

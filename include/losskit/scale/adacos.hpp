@@ -47,20 +47,22 @@ class AdaCosScale {
   double fixed() const { return within(std::sqrt(2.0) * std::log(double(classes_ - 1))); }
   State start() const { return {fixed()}; }
   double scale(State const& state) const { return state.scale; }
+  double ceiling() const { return ceiling_; }
 
   // Pure. Rows = 0 or a statistic that is not finite also keeps the scale.
-  State next(State state, ScaleStatistics const& batch) const {
+  LOSSKIT_HD State next(State state, ScaleStatistics const& batch) const {
     ++state.steps;
-    double const middle = std::fmax(std::sqrt(0.5), batch.median_target_cosine);  // cos falls: min of angles, max of cosines
-    if (batch.rows > 0 && batch.log_mean_rest > 0 && std::isfinite(batch.log_mean_rest) && std::isfinite(batch.median_target_cosine))
-      state.scale = within(batch.log_mean_rest / std::fmin(middle, 1.0));
+    double const middle = ::fmax(::sqrt(0.5), batch.median_target_cosine);  // cos falls: min of angles, max of cosines
+    if (batch.rows > 0 && batch.log_mean_rest > 0 && batch.log_mean_rest <= largest && ::fabs(batch.median_target_cosine) <= largest)
+      state.scale = within(batch.log_mean_rest / ::fmin(middle, 1.0));
     else
       ++state.kept;
     return state;
   }
 
  private:
-  double within(double s) const { return std::fmin(std::fmax(s, floor_), ceiling_); }
+  static constexpr double largest = std::numeric_limits<double>::max();
+  LOSSKIT_HD double within(double s) const { return ::fmin(::fmax(s, floor_), ceiling_); }
 
   idx classes_;
   double floor_, ceiling_;

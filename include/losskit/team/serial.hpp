@@ -6,9 +6,11 @@
 //                                   double; odd cosines are counted
 //   sum_keeping(...)                the same for the pass that fills what keep gave; a team may end the row before in it
 //   total(n, zero, f)               f(sums, at) over n elements
+//   tally(begin, end, zero, f)      f(sums, i) for single things, such as rows, in sums that are given in double already
 //   each(n, f)                      f(at) on every element
-//   keep(g)                         where e waits between the two passes over a row
+//   keeps, keep(g)                  can e wait between the two passes over a row, and where
 //   finish(kept, g, n, y, scale)    the second pass: scales what was kept into the gradient
+//   sync()                          every member has come here before any goes on
 //   once(f)                         f() by one member of the team
 // at.load(p), at.store(p, x) and at.add(p, x) reach element `at` of an array; at.ask(p) says that a walk over p goes on.
 #pragma once
@@ -21,20 +23,21 @@ template <class T>
 class SerialTeam {
  public:
   using number = Scalar<T>;
+  static constexpr bool keeps = true;
 
   // `buffer`: n numbers for e to wait in, or null to let it wait in the gradient itself.
-  explicit SerialTeam(T* buffer = nullptr, bool accumulate = false) : buffer_(buffer), accumulate_(accumulate) {}
+  LOSSKIT_HD explicit SerialTeam(T* buffer = nullptr, bool accumulate = false) : buffer_(buffer), accumulate_(accumulate) {}
 
   struct At {
     idx j;
-    number load(T const* p) const { return p[j]; }
-    void store(T* p, number x) const { p[j] = x.v; }
-    void add(T* p, number x) const { p[j] += x.v; }
-    void ask(T const*) const {}
+    LOSSKIT_HD number load(T const* p) const { return p[j]; }
+    LOSSKIT_HD void store(T* p, number x) const { p[j] = x.v; }
+    LOSSKIT_HD void add(T* p, number x) const { p[j] += x.v; }
+    LOSSKIT_HD void ask(T const*) const {}
   };
 
   template <class Sums, class F>
-  auto sum(T const* c, idx n, idx hole, OddCosines& odd, Sums zero, F f) const {
+  LOSSKIT_HD auto sum(T const* c, idx n, idx hole, OddCosines& odd, Sums zero, F f) const {
     auto total = zero.map(widen);
     for (idx j = 0; j < n; ++j) {
       Sums one = zero;
@@ -45,12 +48,12 @@ class SerialTeam {
   }
 
   template <class Sums, class F>
-  auto sum_keeping(T const* c, idx n, idx hole, OddCosines& odd, Sums zero, F f) const {
+  LOSSKIT_HD auto sum_keeping(T const* c, idx n, idx hole, OddCosines& odd, Sums zero, F f) const {
     return sum(c, n, hole, odd, zero, f);
   }
 
   template <class Sums, class F>
-  auto total(idx n, Sums zero, F f) const {
+  LOSSKIT_HD auto total(idx n, Sums zero, F f) const {
     auto total = zero.map(widen);
     for (idx j = 0; j < n; ++j) {
       Sums one = zero;
@@ -60,14 +63,20 @@ class SerialTeam {
     return total;
   }
 
+  template <class Sums, class F>
+  LOSSKIT_HD Sums tally(idx begin, idx end, Sums zero, F f) const {
+    for (idx i = begin; i < end; ++i) f(zero, i);
+    return zero;
+  }
+
   template <class F>
-  void each(idx n, F f) const {
+  LOSSKIT_HD void each(idx n, F f) const {
     for (idx j = 0; j < n; ++j) f(At{j});
   }
 
-  T* keep(T* g) const { return buffer_ ? buffer_ : g; }
+  LOSSKIT_HD T* keep(T* g) const { return buffer_ ? buffer_ : g; }
 
-  void finish(T const* kept, T* g, idx n, idx y, RowScale scale) const {
+  LOSSKIT_HD void finish(T const* kept, T* g, idx n, idx y, RowScale scale) const {
     bool const here = y >= 0 && y < n;
     T const before = here && accumulate_ ? g[y] : T(0);
     T const factor = T(scale.factor);
@@ -75,11 +84,13 @@ class SerialTeam {
     if (here) g[y] = before + T(scale.slope);
   }
 
+  LOSSKIT_HD void sync() const {}
+
   template <class F>
-  void once(F f) const { f(); }
+  LOSSKIT_HD void once(F f) const { f(); }
 
  private:
-  static Scalar<double> widen(number x, number) { return double(x.v); }
+  LOSSKIT_HD static Scalar<double> widen(number x, number) { return double(x.v); }
 
   T* buffer_;
   bool accumulate_;

@@ -25,6 +25,7 @@ class SimdTeam {
 
  public:
   using number = P;
+  static constexpr bool keeps = true;
 
   // How the second pass writes: over what the gradient holds, adding to it, or past the caches (for outputs too large
   // to stay there).
@@ -91,6 +92,12 @@ class SimdTeam {
     return total;
   }
 
+  template <class Sums, class F>
+  Sums tally(idx begin, idx end, Sums zero, F f) const {
+    for (idx i = begin; i < end; ++i) f(zero, i);
+    return zero;
+  }
+
   template <class F>
   void each(idx n, F f) const {
     idx j = 0;
@@ -121,6 +128,8 @@ class SimdTeam {
     }
     end_waiting();
   }
+
+  void sync() const {}
 
   template <class F>
   void once(F f) const { f(); }

@@ -1,0 +1,360 @@
+// cuda: the same row over the lanes of a GPU. Needs nvcc; no flag but -std=c++20.
+//
+//   cuda gpu{stream};                                   losses, point losses, normalisation
+//   cuda gpu{stream, cublas{handle}};                   and the cosine layer (backend/cublas.cuh)
+//   auto pending = loss_and_gradient(gpu, loss, batch, gradient, workspace);
+//   Report report = read(gpu, pending);                 waits for the stream; throws LabelError for a bad label
+//
+// Every call enqueues kernels on the stream and returns: nothing waits, allocates or is read back, so a call can be captured in
+// a graph. The workspace is device memory and holds the report until the stream passes another call with it.
+//
+// Who works on a row of a loss with its gradient, by its length (half as long for double):
+//   up to 1,276 classes      a warp
+//   up to 18,000 or so       a block of 256 lanes, three of them to a processor
+//   up to 450,000 or so      a cluster of 2, 4 or 8 blocks (compute capability 9.0), sums through distributed shared memory
+//   longer, or an older GPU  blocks that read the row twice; where rows are few, as many share one as the GPU holds
+// e waits in shared memory, so B x C is read once and written once; beyond, read twice.
+#pragma once
+#include <cuda_runtime.h>
+
+#include <algorithm>
+#include <cstdint>
+
+#include "losskit/core/expects.hpp"
+#include "losskit/core/view.hpp"
+#include "losskit/loss/batch.hpp"
+#include "losskit/loss/point_loss.hpp"
+#include "losskit/team/lanes.hpp"
+
+namespace losskit::inline LOSSKIT_ISA {
+
+// The CUDA runtime refused something; what() names the call.
+struct CudaError : Error { using Error::Error; };
+
+// What a call over device memory gives at once: where its result will be.
+template <class R>
+struct Pending {
+  R const* result;  // in device memory
+};
+
+namespace detail {
+
+inline void expect_cuda(cudaError_t status, char const* call) {
+  if (status != cudaSuccess) fail<CudaError>("%s: %s", call, cudaGetErrorString(status));
+}
+
+// --- groups of lanes (team/lanes.hpp) ----------------------------------------------------------------------------------------
+
+template <class X>
+__device__ X swapped(X x, int d) {
+  constexpr int words = (sizeof(X) + 3) / 4;
+  unsigned w[words] = {};
+  memcpy(w, &x, sizeof(X));
+#pragma unroll
+  for (int i = 0; i < words; ++i) w[i] = d < 0 ? __shfl_sync(~0U, w[i], 0) : __shfl_xor_sync(~0U, w[i], d);
+  memcpy(&x, w, sizeof(X));
+  return x;
+}
+
+// 16 bytes from global to shared memory, past the registers.
+inline __device__ void ask_for(void* to, void const* from) {
+  auto const where = static_cast<unsigned>(__cvta_generic_to_shared(to));
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(where), "l"(__cvta_generic_to_global(from)) : "memory");
+#else
+  *static_cast<uint4*>(to) = *static_cast<uint4 const*>(from);
+  (void)where;
+#endif
+}
+inline __device__ void wait_for_asked() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.wait_all;" ::: "memory");
+#endif
+}
+
+struct WarpGroup {
+  static constexpr int lanes = 32, warps = 1;
+  unsigned char* memory;  // of the warp
+
+  template <class P>
+  __device__ P* room() const { return reinterpret_cast<P*>(memory); }
+  __device__ void ask(void* to, void const* from) const { ask_for(to, from); }
+  __device__ void arrived() const { wait_for_asked(); }
+  __device__ int lane() const { return static_cast<int>(threadIdx.x % 32); }
+  __device__ int block() const { return 0; }
+  __device__ int blocks() const { return 1; }
+  __device__ void sync() const { __syncwarp(); }
+  __device__ void sync_blocks() const {}
+  template <class X>
+  __device__ X swap(X const& x, int d) const { return swapped(x, d); }
+  template <class X>
+  __device__ X first(X const& x) const { return swapped(x, -1); }
+};
+
+// A block, or the blocks of a cluster.
+template <int Lanes>
+struct BlockGroup {
+  static constexpr int lanes = Lanes, warps = Lanes / 32;
+  static constexpr std::size_t largest = 192;  // bytes of a sum
+  struct Shared {
+    alignas(16) unsigned char mail[(warps + 1) * largest];
+    alignas(16) unsigned char own[2 * largest];
+  };
+  Shared* shared;
+  unsigned char* memory = nullptr;  // of the block
+
+  template <class P>
+  __device__ P* room() const { return reinterpret_cast<P*>(memory); }
+  __device__ void ask(void* to, void const* from) const { ask_for(to, from); }
+  __device__ void arrived() const { wait_for_asked(); }
+
+  __device__ int lane() const { return static_cast<int>(threadIdx.x); }
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
+  __device__ int block() const { return static_cast<int>(register_of_cluster<0>()); }
+  __device__ int blocks() const { return static_cast<int>(register_of_cluster<1>()); }
+  __device__ void sync_blocks() const {
+    asm volatile("barrier.cluster.arrive.aligned;\n\tbarrier.cluster.wait.aligned;" ::: "memory");
+  }
+#else
+  __device__ int block() const { return 0; }
+  __device__ int blocks() const { return 1; }
+  __device__ void sync_blocks() const { __syncthreads(); }
+#endif
+  __device__ void sync() const { __syncthreads(); }
+  template <class X>
+  __device__ X swap(X const& x, int d) const { return swapped(x, d); }
+  template <class X>
+  __device__ X first(X const& x) const { return swapped(x, -1); }
+
+  template <class X>
+  __device__ X* mail() const {
+    static_assert(sizeof(X) <= largest);
+    return reinterpret_cast<X*>(shared->mail);
+  }
+  template <class X>
+  __device__ X* own(int k) const { return reinterpret_cast<X*>(shared->own + k * largest); }
+  template <class X>
+  __device__ X const* their(int k, int b) const {
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
+    std::uint64_t there;
+    asm("mapa.u64 %0, %1, %2;" : "=l"(there) : "l"(reinterpret_cast<std::uint64_t>(own<X>(k))), "r"(b));
+    return reinterpret_cast<X const*>(there);
+#else
+    return own<X>(k);
+#endif
+  }
+
+ private:
+  template <int which>
+  static __device__ unsigned register_of_cluster() {
+    unsigned x;
+    if constexpr (which == 0) asm("mov.u32 %0, %%cluster_ctarank;" : "=r"(x)); else asm("mov.u32 %0, %%cluster_nctarank;" : "=r"(x));
+    return x;
+  }
+};
+
+// Blocks that share a row without a cluster, and meet in global memory. All of them run at once (a cooperative launch).
+template <int Lanes>
+struct GridGroup : BlockGroup<Lanes> {
+  using Base = BlockGroup<Lanes>;
+  struct Meeting {
+    unsigned arrived;
+    alignas(16) unsigned char own[2 * Base::largest];  // of each block
+  };
+  Meeting* meetings;  // of the row's blocks
+  int number, count;
+  mutable unsigned expected = 0;
+
+  __device__ int block() const { return number; }
+  __device__ int blocks() const { return count; }
+  __device__ void sync_blocks() const {
+    __syncthreads();
+    expected += static_cast<unsigned>(count);
+    if (threadIdx.x == 0) {
+      __threadfence();
+      atomicAdd(&meetings->arrived, 1U);
+      while (*static_cast<unsigned volatile*>(&meetings->arrived) < expected) {
+      }
+      __threadfence();
+    }
+    __syncthreads();
+  }
+  template <class X>
+  __device__ X* own(int k) const { return reinterpret_cast<X*>(meetings[number].own + k * Base::largest); }
+  template <class X>
+  __device__ X const* their(int k, int b) const { return reinterpret_cast<X const*>(meetings[b].own + k * Base::largest); }
+};
+
+// --- kernels: f(team, i) for every row ---------------------------------------------------------------------------------------
+
+inline constexpr int block_lanes = 256, warps_a_block = 4;
+using Block = BlockGroup<block_lanes>;
+
+extern __shared__ __align__(16) unsigned char room[];  // of the block
+
+template <class S, bool Keeps, class F>
+__global__ void __launch_bounds__(32 * warps_a_block) warp_rows(__grid_constant__ F const f, idx rows, unsigned room_bytes, bool accumulate) {
+  LaneTeam<S, WarpGroup, Keeps> team(WarpGroup{room + threadIdx.x / 32 * room_bytes}, accumulate);
+  idx const step = idx(gridDim.x) * warps_a_block;
+  for (idx i = idx(blockIdx.x) * warps_a_block + threadIdx.x / 32; i < rows; i += step) f(team, i);
+}
+
+// Three blocks to a processor where e is kept: one row arrives while another is computed and a third leaves.
+template <class S, bool Keeps, class F>
+__global__ void __launch_bounds__(block_lanes, Keeps ? 3 : 2) block_rows(__grid_constant__ F const f, idx rows, bool accumulate) {
+  __shared__ Block::Shared shared;
+  Block const group{&shared, room};
+  LaneTeam<S, Block, Keeps> team(group, accumulate);
+  idx const blocks = group.blocks();
+  for (idx i = blockIdx.x / blocks; i < rows; i += gridDim.x / blocks) f(team, i);
+  if (blocks > 1) group.sync_blocks();  // others may still read this block's memory
+}
+
+template <class S, class F>
+__global__ void __launch_bounds__(block_lanes, 2) grid_rows(__grid_constant__ F const f, GridGroup<block_lanes>::Meeting* meetings, int blocks,
+                                                            bool accumulate) {
+  __shared__ Block::Shared shared;
+  idx const i = blockIdx.x / static_cast<unsigned>(blocks);
+  GridGroup<block_lanes> const group{{&shared}, meetings + i * blocks, static_cast<int>(blockIdx.x - i * blocks), blocks};
+  LaneTeam<S, GridGroup<block_lanes>, false> team(group, accumulate);
+  f(team, i);
+}
+
+template <class F>
+inline constexpr bool keeps = requires { requires F::keeps; };
+
+}  // namespace detail
+
+struct no_blas {};
+
+template <class Blas = no_blas>
+class cuda {
+ public:
+  using space = device;
+  static constexpr char const* name = "cuda";
+
+  explicit cuda(cudaStream_t stream = nullptr, Blas blas = Blas{}) : stream_(stream), blas_(blas) {}
+  cudaStream_t stream() const { return stream_; }
+
+  template <class S>
+  std::size_t scratch_bytes(idx, idx cols, Placement) const {
+    return cols > worth_sharing ? static_cast<std::size_t>(most_meetings) * sizeof(Meeting) : 0;
+  }
+
+  template <class S, class F>
+  void rows(idx rows, idx cols, Placement placement, std::byte* scratch, F const& f) const {
+    if (rows <= 0) return;
+    constexpr bool keeps = detail::keeps<F>;
+    bool const accumulate = placement == Placement::accumulate;
+    if (std::size_t const room = LaneTeam<S, detail::WarpGroup, keeps>::room_bytes(cols, 1); room <= room_of_a_warp) {
+      unsigned const kept = keeps ? static_cast<unsigned>(room) : 0;
+      return launch(detail::warp_rows<S, keeps, F>, {.blocks = (rows + detail::warps_a_block - 1) / detail::warps_a_block,
+                     .lanes = 32 * detail::warps_a_block, .room = kept * detail::warps_a_block}, f, rows, kept, accumulate);
+    }
+    if constexpr (keeps) {
+      bool const clusters = attribute(cudaDevAttrComputeCapabilityMajor) >= 9;
+      std::size_t const most = static_cast<std::size_t>(attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin)) - sizeof(detail::Block::Shared);
+      auto const room = [&](int blocks) { return LaneTeam<S, detail::Block, true>::room_bytes(cols, blocks); };
+      int blocks = 1;
+      while (clusters && blocks < 8 && room(blocks) > room_of_a_block) blocks *= 2;
+      if (room(blocks) <= most)
+        return launch(detail::block_rows<S, true, F>, {.blocks = rows * blocks, .lanes = detail::block_lanes, .room = room(blocks),
+                       .cluster = blocks}, f, rows, accumulate);
+    }
+    if (int const sharing = scratch && cols > worth_sharing ? static_cast<int>(std::min(most_meetings, resident<S, F>()) / rows) : 0; sharing > 1) {
+      auto const meetings = reinterpret_cast<Meeting*>(scratch);
+      detail::expect_cuda(cudaMemsetAsync(meetings, 0, static_cast<std::size_t>(rows * sharing) * sizeof(Meeting), stream_), "cudaMemsetAsync");
+      return launch(detail::grid_rows<S, F>, {.blocks = rows * sharing, .lanes = detail::block_lanes, .together = true}, f, meetings,
+                    sharing, accumulate);
+    }
+    launch(detail::block_rows<S, false, F>, {.blocks = rows, .lanes = detail::block_lanes}, f, rows, accumulate);
+  }
+
+  template <class S, class F>
+  void blocks(idx count, F const& f) const {
+    if (count > 0) launch(detail::block_rows<S, false, F>, {.blocks = count, .lanes = detail::block_lanes}, f, count, false);
+  }
+
+  template <class R>
+  Pending<R> given(R const* p) const { return {p}; }
+
+  // c = op(a) op(b) + beta c, op the transpose where asked.
+  template <class S>
+  void product(MatrixView<S const, device> a, bool a_transposed, MatrixView<S const, device> b, bool b_transposed,
+               MatrixView<S, device> c, computed<S> beta) const {
+    static_assert(!std::is_same_v<Blas, no_blas>, "losskit: the cosine layer needs products: cuda{stream, cublas{handle}}");
+    if constexpr (!std::is_same_v<Blas, no_blas>) blas_.product(stream_, a, a_transposed, b, b_transposed, c, beta);
+  }
+
+ private:
+  using Meeting = detail::GridGroup<detail::block_lanes>::Meeting;
+  static constexpr idx most_meetings = 1024, worth_sharing = 1 << 15;
+  static constexpr std::size_t room_of_a_warp = 5 << 10, room_of_a_block = 72 << 10;
+
+  static int attribute(cudaDeviceAttr which) {
+    int gpu = 0, value = 0;
+    detail::expect_cuda(cudaGetDevice(&gpu), "cudaGetDevice");
+    detail::expect_cuda(cudaDeviceGetAttribute(&value, which, gpu), "cudaDeviceGetAttribute");
+    return value;
+  }
+  // How many blocks of a row that many share run at once.
+  template <class S, class F>
+  static idx resident() {
+    int a_processor = 0;
+    detail::expect_cuda(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&a_processor, detail::grid_rows<S, F>, detail::block_lanes, 0),
+                        "cudaOccupancyMaxActiveBlocksPerMultiprocessor");
+    return idx(a_processor) * attribute(cudaDevAttrMultiProcessorCount);
+  }
+
+  struct Shape {
+    idx blocks;
+    int lanes;
+    std::size_t room = 0;   // bytes of shared memory a block
+    int cluster = 1;        // blocks to a row
+    bool together = false;  // all blocks run at once
+  };
+  template <class... P>
+  void launch(void (*kernel)(P...), Shape const& what, std::type_identity_t<P>... arguments) const {
+    constexpr idx largest_grid = 0x7fffffff;
+    constexpr std::size_t without_asking = 48 << 10;
+    cudaLaunchConfig_t config{};
+    config.gridDim = dim3(static_cast<unsigned>(std::min(what.blocks, largest_grid / what.cluster * what.cluster)));
+    config.blockDim = dim3(static_cast<unsigned>(what.lanes));
+    config.dynamicSmemBytes = what.room;
+    config.stream = stream_;
+    cudaLaunchAttribute attribute{};
+    if (what.together) {
+      attribute.id = cudaLaunchAttributeCooperative;
+      attribute.val.cooperative = 1;
+    } else {
+      attribute.id = cudaLaunchAttributeClusterDimension;
+      attribute.val.clusterDim.x = static_cast<unsigned>(what.cluster);
+      attribute.val.clusterDim.y = attribute.val.clusterDim.z = 1;
+    }
+    config.attrs = &attribute;
+    config.numAttrs = what.together || what.cluster > 1 ? 1 : 0;
+    if (what.room > without_asking)
+      detail::expect_cuda(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(what.room)),
+                          "cudaFuncSetAttribute");
+    detail::expect_cuda(cudaLaunchKernelEx(&config, kernel, arguments...), "cudaLaunchKernelEx");
+  }
+
+  cudaStream_t stream_;
+  [[no_unique_address]] Blas blas_;
+};
+cuda(cudaStream_t) -> cuda<no_blas>;
+template <class Blas>
+cuda(cudaStream_t, Blas) -> cuda<Blas>;
+
+// The result of a call, once its stream has come there. Throws LabelError or ParameterError for what the rows found wrong, and
+// CudaError.
+template <class Blas, class R>
+R read(cuda<Blas> const& gpu, Pending<R> pending) {
+  R result;
+  detail::expect_cuda(cudaMemcpyAsync(&result, pending.result, sizeof(R), cudaMemcpyDeviceToHost, gpu.stream()), "cudaMemcpyAsync");
+  detail::expect_cuda(cudaStreamSynchronize(gpu.stream()), "cudaStreamSynchronize");
+  if constexpr (requires { result.fault; }) detail::expect_no_fault(result.fault);
+  return result;
+}
+
+}  // namespace losskit::inline LOSSKIT_ISA

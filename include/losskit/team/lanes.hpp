@@ -1,0 +1,303 @@
+// LaneTeam: many lanes on one row, such as a GPU's warp, block or cluster of blocks. The verbs are those of SerialTeam.
+//
+// The lanes stride the row pack by pack (team/pack.hpp), beginning at the 16-byte boundary at or before its start, so that
+// every whole pack is one access at any alignment of the row. Where the group has room for a row (Keeps), the whole row is asked
+// for at once, and e waits in its place between the passes; else whoever needs e again computes it again.
+//
+// A Group says which lanes these are and how they meet:
+//   lanes, warps               of a block, at compile time; 32 lanes a warp, or fewer lanes than that in one warp
+//   lane(), block(), blocks()  this lane's number in its block, its block's number, how many blocks share the row
+//   sync(), sync_blocks()      barriers of the block, and of all blocks
+//   swap(x, d)                 x of the lane whose number differs in bit d, in the same warp
+//   first(x)                   x of the warp's first lane
+//   mail<X>()                  warps + 1 X in memory that the block shares, and own<X>(k), k = 0 or 1, one X that the other
+//                              blocks see too; their<X>(k, b) is that of block b
+// and, where Keeps:
+//   room<P>()                  memory of the block for its part of a row, as packs
+//   ask(to, from)              16 bytes on their way into the room; arrived(): what this lane asked for is there
+//
+// Sums add lane by lane in pairs, warp by warp, block by block: always in the same order.
+#pragma once
+#include <type_traits>
+
+#include "losskit/core/number.hpp"
+#include "losskit/team/cosines.hpp"
+#include "losskit/team/pack.hpp"
+
+namespace losskit::inline LOSSKIT_ISA {
+
+// How the lanes of a group add up.
+template <class Group>
+class LanesTogether : public Group {
+ public:
+  LOSSKIT_HD explicit LanesTogether(Group group) : Group(group) {}
+
+  // The sum over all lanes, in every lane.
+  template <class X>
+  LOSSKIT_HD X together(X x) {
+    constexpr int warp = Group::lanes / Group::warps;
+    x = warp_sum<warp>(x);
+    if constexpr (Group::warps > 1) {
+      X* const mail = this->template mail<X>();
+      int const lane = this->lane();
+      if (lane % warp == 0) mail[lane / warp] = x;
+      this->sync();
+      if (lane < warp) {
+        x = warp_sum<Group::warps>(mail[lane % Group::warps]);
+        if (lane == 0) mail[Group::warps] = x;
+      }
+      if (this->blocks() > 1) {
+        turn_ = !turn_;  // a block may be one sum ahead of another that still reads
+        if (lane == 0) *this->template own<X>(turn_) = x;
+        this->sync_blocks();
+        if (lane == 0) {
+          x = *this->template their<X>(turn_, 0);
+          for (int b = 1; b < this->blocks(); ++b) x.add(*this->template their<X>(turn_, b));
+          mail[Group::warps] = x;
+        }
+      }
+      this->sync();
+      x = mail[Group::warps];
+    }
+    return x;
+  }
+
+ private:
+  // The sum over the first `count` lanes of a warp, a power of two.
+  template <int count, class X>
+  LOSSKIT_HD LOSSKIT_INLINE X warp_sum(X x) const {
+    LOSSKIT_UNROLL for (int d = 1; d < count; d *= 2) x.add(this->swap(x, d));
+    return this->first(x);
+  }
+
+  int turn_ = 0;
+};
+
+template <class S, class Group, bool Keeps>
+class LaneTeam {
+  using P = Pack<S>;
+  using T = typename P::scalar;
+  static constexpr int W = P::width;
+
+ public:
+  using number = P;
+  static constexpr bool keeps = Keeps;
+
+  // The room that each block needs for its part of a row of n classes, at any alignment.
+  static constexpr std::size_t room_bytes(idx n, idx blocks) {
+    idx const lanes = blocks * Group::lanes, packs = (n + W - 1 + W - 1) / W;
+    return static_cast<std::size_t>((packs + lanes - 1) / lanes * Group::lanes) * sizeof(P);
+  }
+
+  LOSSKIT_HD explicit LaneTeam(Group group, bool accumulate = false) : group_(group), accumulate_(accumulate) {}
+
+  struct Room {};  // what keep gives
+  struct At {
+    idx j;
+    int from, to;  // the lanes of the pack that lie in the row
+    P* kept;
+
+    LOSSKIT_HD LOSSKIT_INLINE bool whole() const { return from == 0 && to == W; }
+    LOSSKIT_HD LOSSKIT_INLINE P load(S const* p) const {
+      return whole() && P::aligned(p + j) ? P::load(p + j) : P::load_some(p + j, from, to);
+    }
+    LOSSKIT_HD LOSSKIT_INLINE void store(S* p, P const& x) const {
+      whole() && P::aligned(p + j) ? x.store(p + j) : x.store_some(p + j, from, to);
+    }
+    LOSSKIT_HD LOSSKIT_INLINE void add(S* p, P const& x) const { store(p, load(p) + x); }
+    LOSSKIT_HD LOSSKIT_INLINE P load(Room) const { return *kept; }
+    LOSSKIT_HD LOSSKIT_INLINE void store(Room, P const& x) const { *kept = x; }
+    LOSSKIT_HD LOSSKIT_INLINE void ask(S const*) const {}
+  };
+
+  template <class Sums, class F>
+  LOSSKIT_HD LOSSKIT_INLINE auto sum(S const* c, idx n, idx hole, OddCosines& odd, Sums zero, F f) {
+    auto part = begin_sum(c, hole, zero);
+    Walk w = walk(n);
+    while (w.has()) {
+      P raw[flight];  // asked for before the first is used
+      Walk ahead = w;
+      LOSSKIT_UNROLL for (int k = 0; k < flight; ++k, ahead.next())
+        if (ahead.has()) raw[k] = ahead.at().load(c);
+      LOSSKIT_UNROLL for (int k = 0; k < flight; ++k, w.next())
+        if (w.has()) part.add(w.at(), raw[k], zero, f);
+      part.carry(zero);
+    }
+    return end_sum(part, odd);
+  }
+
+  template <class Sums, class F>
+  LOSSKIT_HD LOSSKIT_INLINE auto sum_keeping(S const* c, idx n, idx hole, OddCosines& odd, Sums zero, F f) {
+    auto part = begin_sum(c, hole, zero);
+    for (Walk w = walk(n); w.has(); w.next()) {
+      At const at = w.at();
+      if (at.whole()) group_.ask(at.kept, c + at.j); else P::copy_some(at.kept, c + at.j, at.from, at.to);
+    }
+    group_.arrived();
+    for (Walk w = walk(n); w.has(); w.next()) part.add(w.at(), P::load(reinterpret_cast<S const*>(w.kept)), zero, f);
+    part.carry(zero);
+    return end_sum(part, odd);
+  }
+
+  template <class Sums, class F>
+  LOSSKIT_HD LOSSKIT_INLINE auto total(idx n, Sums zero, F f) {
+    auto all = wide(zero);
+    Walk w = walk(n);
+    while (w.has()) {
+      Sums part = zero;
+      for (int k = 0; k < 64 && w.has(); ++k, w.next()) {
+        At const at = w.at();
+        Sums one = zero;
+        f(one, at);
+        part.add(at.whole() ? one : within(one, at.from, at.to));
+      }
+      all.add(wide(part));
+    }
+    return group_.together(all);
+  }
+
+  template <class Sums, class F>
+  LOSSKIT_HD LOSSKIT_INLINE Sums tally(idx begin, idx end, Sums zero, F f) {
+    for (idx i = begin + lane(); i < end; i += lanes()) f(zero, i);
+    return group_.together(zero);
+  }
+
+  template <class F>
+  LOSSKIT_HD LOSSKIT_INLINE void each(idx n, F f) {
+    for (Walk w = walk(n); w.has(); w.next()) f(w.at());
+  }
+
+  LOSSKIT_HD LOSSKIT_INLINE Room keep(S*) const { return {}; }
+
+  LOSSKIT_HD LOSSKIT_INLINE void finish(Room kept, S* g, idx n, idx y, RowScale scale) {
+    T const factor = T(scale.factor), slope = T(scale.slope);
+    bool const add = accumulate_;
+    each(n, [=](At const& at) {
+      P x = P(factor) * at.load(kept);
+      idx const target = y - at.j;
+      LOSSKIT_UNROLL for (int l = 0; l < W; ++l)
+        if (l == target) x.v[l] = slope;
+      add ? at.add(g, x) : at.store(g, x);
+    });
+  }
+
+  LOSSKIT_HD LOSSKIT_INLINE void sync() const {
+    if (group_.blocks() > 1) group_.sync_blocks(); else group_.sync();
+  }
+
+  template <class F>
+  LOSSKIT_HD LOSSKIT_INLINE void once(F f) const {
+    if (lane() == 0) f();
+  }
+
+ private:
+  static constexpr int flight = 4;
+
+  LOSSKIT_HD LOSSKIT_INLINE idx lane() const { return idx(group_.block()) * Group::lanes + group_.lane(); }
+  LOSSKIT_HD LOSSKIT_INLINE idx lanes() const { return idx(group_.blocks()) * Group::lanes; }
+
+  // This lane's packs of a row. Counted in 32 bits: registers are scarce, and 2^31 packs are enough.
+  struct Walk {
+    int pack, stride, packs;
+    int shift, last;  // lanes of the first pack before the row; lanes of the last pack up to its end
+    P* kept;
+
+    LOSSKIT_HD LOSSKIT_INLINE bool has() const { return pack < packs; }
+    LOSSKIT_HD LOSSKIT_INLINE At at() const {
+      return {idx(pack) * W - shift, pack == 0 ? shift : 0, pack == packs - 1 ? last : W, kept};
+    }
+    LOSSKIT_HD LOSSKIT_INLINE void next() {
+      pack += stride;
+      if constexpr (Keeps) kept += Group::lanes;
+    }
+  };
+  LOSSKIT_HD LOSSKIT_INLINE Walk walk(idx n) {
+    int const packs = static_cast<int>((n + shift_ + W - 1) / W);
+    Walk w{static_cast<int>(lane()), static_cast<int>(lanes()), packs, shift_, static_cast<int>(n + shift_ - idx(packs - 1) * W), nullptr};
+    if constexpr (Keeps) w.kept = group_.template room<P>() + group_.lane();
+    return w;
+  }
+
+  // OddCosines of one lane: its part of a row is short.
+  struct Odd {
+    unsigned clamped = 0, out_of_range = 0, non_finite = 0;
+    LOSSKIT_HD LOSSKIT_INLINE void add(Odd const& b) {
+      clamped += b.clamped;
+      out_of_range += b.out_of_range;
+      non_finite += b.non_finite;
+    }
+  };
+  template <class Wide>
+  struct With {
+    Wide sums;
+    Odd odd;
+    LOSSKIT_HD LOSSKIT_INLINE void add(With const& b) {
+      sums.add(b.sums);
+      odd.add(b.odd);
+    }
+  };
+
+  // One lane's sum over cosines: `some` in the type that computes, carried into `all` in double.
+  template <class Sums, class Wide>
+  struct Part {
+    idx hole;
+    Sums some;
+    With<Wide> all;
+
+    template <class F>
+    LOSSKIT_HD LOSSKIT_INLINE void add(At const& at, P const& raw, Sums const& zero, F const& f) {
+      bool inside = true;
+      LOSSKIT_UNROLL for (int l = 0; l < W; ++l) inside = inside && raw.v[l].v >= T(-1) && raw.v[l].v <= T(1);
+      P x = raw;
+      if (!inside)
+        LOSSKIT_UNROLL for (int l = 0; l < W; ++l) x.v[l] = tamed<T, S>(raw.v[l].v, all.odd);
+      Sums one = zero;
+      f(one, at, raw, x);
+      if (!at.whole()) one = within(one, at.from, at.to);
+      if (idx const l = hole - at.j; l >= 0 && l < W) one = without(one, static_cast<int>(l));
+      some.add(one);
+    }
+    LOSSKIT_HD LOSSKIT_INLINE void carry(Sums const& zero) {
+      all.sums.add(wide(some));
+      some = zero;
+    }
+  };
+  template <class Sums>
+  LOSSKIT_HD LOSSKIT_INLINE auto begin_sum(S const* c, idx hole, Sums const& zero) {
+    shift_ = static_cast<int>(reinterpret_cast<std::uintptr_t>(c) % 16 / sizeof(S));
+    return Part<Sums, decltype(wide(zero))>{hole < 0 ? -idx(W) : hole, zero, {wide(zero), {}}};
+  }
+  template <class Part>
+  LOSSKIT_HD LOSSKIT_INLINE auto end_sum(Part const& part, OddCosines& odd) {
+    auto const whole = group_.together(part.all);
+    odd.add(OddCosines{whole.odd.clamped, whole.odd.out_of_range, whole.odd.non_finite});
+    return whole.sums;
+  }
+
+  template <class Sums>
+  static LOSSKIT_HD LOSSKIT_INLINE Sums within(Sums const& sums, int from, int to) {
+    return sums.map([=](P const& x, P const& none) { return P::each([&](int i) { return i >= from && i < to ? x.v[i] : none.v[i]; }); });
+  }
+  template <class Sums>
+  static LOSSKIT_HD LOSSKIT_INLINE Sums without(Sums const& sums, int hole) {
+    return sums.map([=](P const& x, P const& none) { return P::each([&](int i) { return i != hole ? x.v[i] : none.v[i]; }); });
+  }
+
+  // The lanes of a pack as one sum in double.
+  template <class Sums>
+  static LOSSKIT_HD LOSSKIT_INLINE auto wide(Sums const& sums) {
+    if constexpr (Sums::paired) {
+      auto sum = sums.map([](P const& x, P const&) { return Scalar<double>(x.v[0].v); });
+      LOSSKIT_UNROLL for (int l = 1; l < W; ++l) sum.add(sums.map([l](P const& x, P const&) { return Scalar<double>(x.v[l].v); }));
+      return sum;
+    } else {
+      return sums.map([](P const& x, P const&) { return Scalar<double>(x.sum()); });
+    }
+  }
+
+  LanesTogether<Group> group_;
+  bool accumulate_;
+  int shift_ = 0;
+};
+
+}  // namespace losskit::inline LOSSKIT_ISA
