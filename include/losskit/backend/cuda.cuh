@@ -193,15 +193,19 @@ using Block = BlockGroup<block_lanes>;
 extern __shared__ __align__(16) unsigned char room[];  // of the block
 
 template <class S, bool Keeps, class F>
-__global__ void __launch_bounds__(32 * warps_a_block) warp_rows(__grid_constant__ F const f, idx rows, unsigned room_bytes, bool accumulate) {
+__global__ void __launch_bounds__(32 * warps_a_block, Keeps && sizeof(computed<S>) == 4 ? 6 : 1) warp_rows(__grid_constant__ F const f, idx rows, unsigned room_bytes, bool accumulate) {
   LaneTeam<S, WarpGroup, Keeps> team(WarpGroup{room + threadIdx.x / 32 * room_bytes}, accumulate);
   idx const step = idx(gridDim.x) * warps_a_block;
   for (idx i = idx(blockIdx.x) * warps_a_block + threadIdx.x / 32; i < rows; i += step) f(team, i);
 }
 
-// Three blocks to a processor where e is kept: one row arrives while another is computed and a third leaves.
+// Blocks to a processor. Three where e is kept: one row arrives while another is computed and a third leaves. Doubles take twice
+// the registers.
+template <class S, bool Keeps>
+inline constexpr int blocks_a_processor = sizeof(computed<S>) == 4 ? (Keeps ? 3 : 2) : (Keeps ? 2 : 1);
+
 template <class S, bool Keeps, class F>
-__global__ void __launch_bounds__(block_lanes, Keeps ? 3 : 2) block_rows(__grid_constant__ F const f, idx rows, bool accumulate) {
+__global__ void __launch_bounds__(block_lanes, blocks_a_processor<S, Keeps>) block_rows(__grid_constant__ F const f, idx rows, bool accumulate) {
   __shared__ Block::Shared shared;
   Block const group{&shared, room};
   LaneTeam<S, Block, Keeps> team(group, accumulate);
@@ -211,7 +215,7 @@ __global__ void __launch_bounds__(block_lanes, Keeps ? 3 : 2) block_rows(__grid_
 }
 
 template <class S, class F>
-__global__ void __launch_bounds__(block_lanes, 2) grid_rows(__grid_constant__ F const f, GridGroup<block_lanes>::Meeting* meetings, int blocks,
+__global__ void __launch_bounds__(block_lanes, blocks_a_processor<S, false>) grid_rows(__grid_constant__ F const f, GridGroup<block_lanes>::Meeting* meetings, int blocks,
                                                             bool accumulate) {
   __shared__ Block::Shared shared;
   idx const i = blockIdx.x / static_cast<unsigned>(blocks);
@@ -273,6 +277,14 @@ class cuda {
   template <class S, class F>
   void blocks(idx count, F const& f) const {
     if (count > 0) launch(detail::block_rows<S, false, F>, {.blocks = count, .lanes = detail::block_lanes}, f, count, false);
+  }
+
+  // Can kernels use this memory? Device and managed memory, pinned host memory, and, where the GPU shares the host's page tables,
+  // all of the host's.
+  bool reaches(void const* p) const {
+    cudaPointerAttributes of{};
+    detail::expect_cuda(cudaPointerGetAttributes(&of, p), "cudaPointerGetAttributes");
+    return of.devicePointer != nullptr || attribute(cudaDevAttrPageableMemoryAccess) != 0;
   }
 
   template <class R>

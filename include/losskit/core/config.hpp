@@ -26,13 +26,6 @@
 #define LOSSKIT_INLINE_LAMBDA
 #endif
 
-// LOSSKIT_APART: called on a GPU, not inlined. What happens once a row, in double, then has registers of its own.
-#if defined(__CUDA_ARCH__)
-#define LOSSKIT_APART __noinline__
-#else
-#define LOSSKIT_APART
-#endif
-
 // LOSSKIT_UNROLL, before a loop: an array that waits in a GPU's registers is reached by constant indices only.
 #if defined(__CUDA_ARCH__)
 #define LOSSKIT_UNROLL _Pragma("unroll")

@@ -36,6 +36,7 @@ struct ShapeError : Error { using Error::Error; };      // sizes that disagree, 
 struct StrideError : Error { using Error::Error; };     // a row stride below the number of columns
 struct LabelError : Error { using Error::Error; };      // a label outside [0, C); names row and value
 struct AliasError : Error { using Error::Error; };      // memory that overlaps where it must not
+struct MemoryError : Error { using Error::Error; };     // memory that the backend cannot reach, or not aligned for its type
 struct WorkspaceError : Error { using Error::Error; };  // a workspace below what the query asks; names both sizes
 
 // Throws E with a printf text; with exceptions switched off it prints the text and aborts.

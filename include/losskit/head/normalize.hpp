@@ -138,6 +138,7 @@ void normalize_rows(B const& backend, X&& x, Y&& y, N&& norms) {
   MatrixView<S const, Space> const from = view(static_cast<X&&>(x));
   VectorView<computed<S>, Space> const n = view(static_cast<N&&>(norms));
   detail::expect_normalize<S, Space>("x", from, "y", to, n);
+  for (auto const& all : {detail::extent("x", from), detail::extent("y", to), detail::extent("norms", n)}) detail::expect_memory(backend, all);
   backend.template rows<S>(from.rows, from.cols, Placement::no_gradient, static_cast<std::byte*>(nullptr),
                            detail::NormalizeRow<S, Space>{from, to, n});
 }
@@ -152,6 +153,9 @@ void normalize_rows_backward(B const& backend, Y&& y, N&& norms, D&& dy, X&& dx,
   MatrixView<S const, Space> const unit = view(static_cast<Y&&>(y)), d = view(static_cast<D&&>(dy));
   VectorView<computed<S> const, Space> const n = view(static_cast<N&&>(norms));
   detail::expect_normalize_backward<S, Space>(unit, n, d, to, write, dnorms);
+  for (auto const& all : {detail::extent("y", unit), detail::extent("norms", n), detail::extent("dy", d), detail::extent("dx", to),
+                          detail::extent("dnorms", dnorms)})
+    detail::expect_memory(backend, all);
   backend.template rows<S>(unit.rows, unit.cols, Placement::no_gradient, static_cast<std::byte*>(nullptr),
                            detail::NormalizeBackwardRow<S, Space>{unit, n, d, to, dnorms, write == Write::accumulate});
 }

@@ -137,9 +137,10 @@ void advance(B const& backend, ScalePolicy const& scale, VectorView<typename Sca
   detail::expect_reachable<B, Batch<T, I, S>>();
   idx const n = batch.cosines.rows;
   detail::expect_size("state", state, 1);
-  detail::expect_batch(batch, options);
+  detail::expect_batch(backend, batch, options);
   detail::expect_workspace(workspace, advance_workspace_bytes(n));
-  detail::expect_outputs(batch, MatrixView<T, S>{}, workspace, Outputs<computed<T>, S>{});
+  detail::expect_outputs(backend, batch, MatrixView<T, S>{}, workspace, Outputs<computed<T>, S>{});
+  detail::expect_memory(backend, detail::extent("state", state));
   detail::expect_apart(detail::extent("state", state), detail::extent("workspace", workspace));
   detail::Rows<detail::PlainScaled, T, I, S> rows{detail::PlainScaled{0}, batch, options};
   rows.batch.scales = {};

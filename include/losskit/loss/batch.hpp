@@ -124,6 +124,14 @@ Extent extent(char const* name, VectorView<T, S> v) {
   return {name, reinterpret_cast<std::byte const*>(v.data), reinterpret_cast<std::byte const*>(v.data + v.size)};
 }
 
+// Does the backend reach this memory? Only a device's has to ask.
+template <class B>
+void expect_memory(B const& backend, Extent const& e) {
+  if constexpr (requires { backend.reaches(e.begin); })
+    if (e.begin != e.end && !backend.reaches(e.begin))
+      fail<MemoryError>("%s: %p is host memory, which the device cannot reach", e.name, static_cast<void const*>(e.begin));
+}
+
 inline void expect_apart(Extent const& a, Extent const& b) {
   if (a.begin < b.end && b.begin < a.end)
     fail<AliasError>("%s overlaps %s: they must not share memory", a.name, b.name);
@@ -145,8 +153,14 @@ inline void expect_no_fault(Fault const& f) {
   if (f.what == Fault::scale) fail<ParameterError>("scales: that of row %lld, %g, is outside [0, scale_ceiling]", ll(f.row), f.value);
 }
 
+template <class T>
+void expect_aligned(char const* name, T const* p) {
+  if (reinterpret_cast<std::uintptr_t>(p) % alignof(T) != 0)
+    fail<MemoryError>("%s: %p is not aligned to the %d bytes of its type", name, static_cast<void const*>(p), int(alignof(T)));
+}
 template <class T, class S>
 void expect_matrix(char const* name, MatrixView<T, S> m) {
+  expect_aligned(name, m.data);
   if (m.rows < 0 || m.cols < 0) fail<ShapeError>("%s: %lld x %lld is no shape", name, ll(m.rows), ll(m.cols));
   if (m.rows > 0 && m.cols > 0 && !m.data) fail<ShapeError>("%s: null, but %lld x %lld", name, ll(m.rows), ll(m.cols));
   if (m.stride < m.cols && m.rows > 1)
@@ -160,6 +174,7 @@ void expect_shape(char const* name, MatrixView<T, S> m, idx rows, idx cols) {
 }
 template <class T, class S>
 void expect_size(char const* name, VectorView<T, S> v, idx size) {
+  expect_aligned(name, v.data);
   if (v.size != size) fail<ShapeError>("%s: %lld elements, expected %lld", name, ll(v.size), ll(size));
   if (size > 0 && !v.data) fail<ShapeError>("%s: null, but %lld elements", name, ll(size));
 }

@@ -28,7 +28,7 @@ struct RowRecord {
   bool valid = false;
 };
 
-LOSSKIT_HD LOSSKIT_APART inline double angle_of(double c) { return ::acos(c >= 1 ? 1.0 : c <= -1 ? -1.0 : c); }
+LOSSKIT_HD inline double angle_of(double c) { return ::acos(c >= 1 ? 1.0 : c <= -1 ? -1.0 : c); }
 
 // A checked call: what every row needs.
 template <class L, class S, class I, class Space>
@@ -252,8 +252,8 @@ struct LogitsBackwardRow {
   }
 };
 
-template <class S, class I, class Space>
-void expect_batch(Batch<S, I, Space> const& b, Options const& options) {
+template <class B, class S, class I, class Space>
+void expect_batch(B const& backend, Batch<S, I, Space> const& b, Options const& options) {
   idx const rows = b.cosines.rows, cols = b.cosines.cols;
   expect_matrix("cosines", b.cosines);
   expect_size("labels", b.labels, rows);
@@ -262,6 +262,9 @@ void expect_batch(Batch<S, I, Space> const& b, Options const& options) {
   expect_size_or_none("scales", b.scales, rows);
   expect_size_or_none("scale", b.scale, 1);
   expect_size_or_none("upstream", b.upstream, rows);
+  for (auto const& in : {extent("cosines", b.cosines), extent("labels", b.labels), extent("weights", b.weights), extent("scales", b.scales),
+                         extent("class_weights", b.class_weights), extent("scale", b.scale), extent("upstream", b.upstream)})
+    expect_memory(backend, in);
   if (options.top_k < 1) fail<ParameterError>("top_k = %d is below 1", options.top_k);
   if (!(options.scale_ceiling > 0)) fail<ParameterError>("scale_ceiling = %g is not > 0", options.scale_ceiling);
   if constexpr (std::is_same_v<Space, host>) {
@@ -278,8 +281,8 @@ void expect_batch(Batch<S, I, Space> const& b, Options const& options) {
 }
 
 // Whatever is written lies apart from whatever else is read or written; the gradient against the cosines has its own rule.
-template <class S, class I, class Space>
-void expect_outputs(Batch<S, I, Space> const& b, MatrixView<S, Space> gradient, WorkspaceIn<Space> workspace,
+template <class B, class S, class I, class Space>
+void expect_outputs(B const& backend, Batch<S, I, Space> const& b, MatrixView<S, Space> gradient, WorkspaceIn<Space> workspace,
                     Outputs<computed<S>, Space> const& out) {
   Extent const outs[] = {extent("gradient", gradient), extent("workspace", workspace), extent("row_losses", out.row_losses),
                          extent("scale_gradient", out.scale_gradient), extent("saved", out.saved)};
@@ -287,6 +290,7 @@ void expect_outputs(Batch<S, I, Space> const& b, MatrixView<S, Space> gradient, 
                         extent("scales", b.scales), extent("scale", b.scale), extent("upstream", b.upstream)};
   Extent const cosines = extent("cosines", b.cosines);
   for (auto const& out_i : outs) {
+    expect_memory(backend, out_i);
     for (auto const& in : ins) expect_apart(out_i, in);
     for (auto const& out_j : outs)
       if (&out_j < &out_i) expect_apart(out_j, out_i);
@@ -476,14 +480,14 @@ auto loss_and_gradient(B const& backend, L const& loss, Batch<T, I, S> const& ba
     idx const rows = batch.cosines.rows, cols = batch.cosines.cols;
     bool const accumulate = options.write == Write::accumulate, in_place = g.data == batch.cosines.data;
     auto const placement = accumulate ? Placement::accumulate : in_place ? Placement::in_place : Placement::out_of_place;
-    detail::expect_batch(batch, options);
+    detail::expect_batch(backend, batch, options);
     detail::expect_shape("gradient", g, rows, cols);
     detail::expect_size_or_none("row_losses", out.row_losses, rows);
     detail::expect_size_or_none("scale_gradient", out.scale_gradient, rows);
     detail::expect_size_or_none("saved", out.saved, rows);
     detail::expect_workspace(workspace, workspace_bytes<T>(backend, rows, cols, placement));
     detail::expect_same_or_apart("cosines", batch.cosines, "gradient", g, !accumulate);
-    detail::expect_outputs(batch, g, workspace, out);
+    detail::expect_outputs(backend, batch, g, workspace, out);
     return detail::run_loss<true>(backend, loss, batch, g, placement, workspace, options, out);
   }
 }
@@ -495,12 +499,12 @@ auto loss_value(B const& backend, L const& loss, Batch<T, I, S> const& batch, Wo
   detail::expect_reachable<B, Batch<T, I, S>>();
   if constexpr (std::is_same_v<S, typename B::space>) {
     idx const rows = batch.cosines.rows, cols = batch.cosines.cols;
-    detail::expect_batch(batch, options);
+    detail::expect_batch(backend, batch, options);
     detail::expect_size_or_none("row_losses", out.row_losses, rows);
     detail::expect_size_or_none("scale_gradient", out.scale_gradient, rows);
     detail::expect_size_or_none("saved", out.saved, rows);
     detail::expect_workspace(workspace, workspace_bytes<T>(backend, rows, cols, Placement::no_gradient));
-    detail::expect_outputs(batch, MatrixView<T, S>{}, workspace, out);
+    detail::expect_outputs(backend, batch, MatrixView<T, S>{}, workspace, out);
     return detail::run_loss<false>(backend, loss, batch, MatrixView<T, S>{}, Placement::no_gradient, workspace, options, out);
   }
 }
@@ -518,12 +522,12 @@ void loss_gradient(B const& backend, L const& loss, Batch<T, I, S> const& batch,
   if constexpr (std::is_same_v<T, typename decltype(g)::value> && std::is_same_v<S, typename B::space>) {
     idx const rows = batch.cosines.rows, cols = batch.cosines.cols;
     bool const accumulate = options.write == Write::accumulate;
-    detail::expect_batch(batch, options);
+    detail::expect_batch(backend, batch, options);
     detail::expect_shape("gradient", g, rows, cols);
     detail::expect_size("saved", rows_saved, rows);
     detail::expect_size_or_none("scale_gradient", scale_gradient, rows);
     detail::expect_same_or_apart("cosines", batch.cosines, "gradient", g, !accumulate);
-    detail::expect_outputs(batch, g, WorkspaceIn<S>{}, Outputs<computed<T>, S>{{}, scale_gradient, {}});
+    detail::expect_outputs(backend, batch, g, WorkspaceIn<S>{}, Outputs<computed<T>, S>{{}, scale_gradient, {}});
     detail::expect_all_apart({detail::extent("gradient", g), detail::extent("saved", rows_saved), detail::extent("scale_gradient", scale_gradient)});
     detail::Rows<L, T, I, S> const problem{loss, batch, options};
     detail::with_exponential(problem, [&](auto common) {
@@ -544,11 +548,11 @@ auto logits(B const& backend, L const& loss, Batch<T, I, S> const& batch, Z&& z,
   detail::expect_same_type<T, typename decltype(out)::value>();
   if constexpr (std::is_same_v<T, typename decltype(out)::value> && std::is_same_v<S, typename B::space>) {
     idx const rows = batch.cosines.rows, cols = batch.cosines.cols;
-    detail::expect_batch(batch, options);
+    detail::expect_batch(backend, batch, options);
     detail::expect_shape("logits", out, rows, cols);
     detail::expect_workspace(workspace, workspace_bytes<T>(backend, rows, cols, Placement::no_gradient));
     detail::expect_same_or_apart("cosines", batch.cosines, "logits", out, true);
-    detail::expect_outputs(batch, out, workspace, Outputs<computed<T>, S>{});
+    detail::expect_outputs(backend, batch, out, workspace, Outputs<computed<T>, S>{});
     detail::Rows<L, T, I, S> problem{loss, batch, options};
     detail::Desk const desk(workspace, rows);
     detail::begin(backend, problem, desk);
@@ -572,14 +576,14 @@ void logits_backward(B const& backend, L const& loss, Batch<T, I, S> const& batc
   if constexpr (std::is_same_v<T, typename decltype(g)::value> && std::is_same_v<S, typename B::space>) {
     idx const rows = batch.cosines.rows, cols = batch.cosines.cols;
     bool const accumulate = options.write == Write::accumulate;
-    detail::expect_batch(batch, options);
+    detail::expect_batch(backend, batch, options);
     detail::expect_shape("logits_gradient", dz, rows, cols);
     detail::expect_shape("gradient", g, rows, cols);
     detail::expect_size_or_none("scale_gradient", scale_gradient, rows);
     detail::expect_same_or_apart("cosines", batch.cosines, "gradient", g, !accumulate);
     detail::expect_same_or_apart("logits_gradient", dz, "gradient", g, !accumulate);
     detail::expect_apart(detail::extent("scale_gradient", scale_gradient), detail::extent("logits_gradient", dz));
-    detail::expect_outputs(batch, g, WorkspaceIn<S>{}, Outputs<computed<T>, S>{{}, scale_gradient, {}});
+    detail::expect_outputs(backend, batch, g, WorkspaceIn<S>{}, Outputs<computed<T>, S>{{}, scale_gradient, {}});
     detail::LogitsBackwardRow<L, T, I, S> const row{detail::Rows<L, T, I, S>{loss, batch, options}, dz, g, scale_gradient};
     backend.template rows<T>(rows, cols, Placement::no_gradient, static_cast<std::byte*>(nullptr), row);
   }

@@ -213,8 +213,8 @@ constexpr void expect_point_loss() {
                 "losskit: this is not a PointLoss; it needs a name and: template <Number X> Jet<X> operator()(X prediction, X truth) const");
 }
 
-template <class S, class Space>
-void expect_points(MatrixView<S const, Space> x, MatrixView<S const, Space> y, WorkspaceIn<Space> workspace, std::size_t needed,
+template <class B, class S, class Space>
+void expect_points(B const& backend, MatrixView<S const, Space> x, MatrixView<S const, Space> y, WorkspaceIn<Space> workspace, std::size_t needed,
                    PointOutputs<S, Space> const& extra) {
   expect_matrix("prediction", x);
   expect_shape("truth", y, x.rows, x.cols);
@@ -222,9 +222,12 @@ void expect_points(MatrixView<S const, Space> x, MatrixView<S const, Space> y, W
   if (extra.element_losses.data) expect_shape("element_losses", extra.element_losses, x.rows, x.cols);
   expect_workspace(workspace, needed);
   for (auto const& in : {extent("prediction", x), extent("truth", y), extent("weights", extra.weights)}) {
+    expect_memory(backend, in);
     expect_apart(extent("workspace", workspace), in);
     expect_apart(extent("element_losses", extra.element_losses), in);
   }
+  expect_memory(backend, extent("workspace", workspace));
+  expect_memory(backend, extent("element_losses", extra.element_losses));
   expect_apart(extent("workspace", workspace), extent("element_losses", extra.element_losses));
 }
 
@@ -261,9 +264,10 @@ auto loss_and_gradient(B const& backend, L const& loss, P&& prediction, Q&& trut
   detail::expect_in_reach<B, decltype(g)>();
   using Space = typename B::space;
   bool const accumulate = options.write == Write::accumulate;
-  detail::expect_points<S, Space>(x, y, workspace, point_workspace_bytes(x.rows, x.cols), extra);
+  detail::expect_points<B, S, Space>(backend, x, y, workspace, point_workspace_bytes(x.rows, x.cols), extra);
   detail::expect_shape("gradient", g, x.rows, x.cols);
   detail::expect_same_or_apart("prediction", x, "gradient", g, !accumulate);
+  detail::expect_memory(backend, detail::extent("gradient", g));
   for (auto const& other : {detail::extent("truth", y), detail::extent("weights", extra.weights),
                             detail::extent("element_losses", extra.element_losses), detail::extent("workspace", workspace)})
     detail::expect_apart(detail::extent("gradient", g), other);
@@ -282,7 +286,7 @@ auto loss_value(B const& backend, L const& loss, P&& prediction, Q&& truth, Work
   detail::expect_in_reach<B, decltype(x)>();
   detail::expect_in_reach<B, decltype(y)>();
   using Space = typename B::space;
-  detail::expect_points<S, Space>(x, y, workspace, point_workspace_bytes(x.rows, x.cols), extra);
+  detail::expect_points<B, S, Space>(backend, x, y, workspace, point_workspace_bytes(x.rows, x.cols), extra);
   return detail::run_points<false, B, L, S, Space>(backend, loss, x, y, MatrixView<S, Space>{}, workspace, options, extra);
 }
 

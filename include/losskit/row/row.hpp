@@ -26,7 +26,7 @@ struct Target {
 };
 
 template <class S, class M>
-LOSSKIT_HD LOSSKIT_APART Target<computed<S>> target_of(M const& margin, S stored) {
+LOSSKIT_HD Target<computed<S>> target_of(M const& margin, S stored) {
   using T = computed<S>;
   using X = Scalar<double, S>;
   OddCosines not_counted;
@@ -97,7 +97,7 @@ struct RowEnd {
 
 // `weight` is the row's own; reduction and upstream factors are the caller's to multiply.
 template <class Sums, class Objective>
-LOSSKIT_HD LOSSKIT_APART RowEnd close_row(Sums const& sums, Jet<double> psi, double s, double shift, Objective const& objective,
+LOSSKIT_HD RowEnd close_row(Sums const& sums, Jet<double> psi, double s, double shift, Objective const& objective,
                             double weight) {
   double const z = sums.z.v, a = ::log(z) + shift - s * psi.value;
   double const u = ::exp(-::fabs(a)), loss = (a > 0 ? a : 0) + ::log1p(u), q = (a < 0 ? u : 1) / (1 + u);

@@ -141,15 +141,16 @@ class LaneTeam {
 
   template <class Sums, class F>
   LOSSKIT_HD LOSSKIT_INLINE auto total(idx n, Sums zero, F f) {
-    auto all = wide(zero);
+    auto const none = narrow(zero);
+    auto all = wide(none);
     Walk w = walk(n);
     while (w.has()) {
-      Sums part = zero;
+      auto part = none;
       for (int k = 0; k < 64 && w.has(); ++k, w.next()) {
         At const at = w.at();
         Sums one = zero;
         f(one, at);
-        part.add(at.whole() ? one : within(one, at.from, at.to));
+        part.add(narrow(at.whole() ? one : within(one, at.from, at.to)));
       }
       all.add(wide(part));
     }
@@ -238,10 +239,10 @@ class LaneTeam {
   };
 
   // One lane's sum over cosines: `some` in the type that computes, carried into `all` in double.
-  template <class Sums, class Wide>
+  template <class Sums, class Narrow, class Wide>
   struct Part {
     idx hole;
-    Sums some;
+    Narrow some;
     With<Wide> all;
 
     template <class F>
@@ -255,17 +256,18 @@ class LaneTeam {
       f(one, at, raw, x);
       if (!at.whole()) one = within(one, at.from, at.to);
       if (idx const l = hole - at.j; l >= 0 && l < W) one = without(one, static_cast<int>(l));
-      some.add(one);
+      some.add(narrow(one));
     }
     LOSSKIT_HD LOSSKIT_INLINE void carry(Sums const& zero) {
       all.sums.add(wide(some));
-      some = zero;
+      some = narrow(zero);
     }
   };
   template <class Sums>
   LOSSKIT_HD LOSSKIT_INLINE auto begin_sum(S const* c, idx hole, Sums const& zero) {
     shift_ = static_cast<int>(reinterpret_cast<std::uintptr_t>(c) % 16 / sizeof(S));
-    return Part<Sums, decltype(wide(zero))>{hole < 0 ? -idx(W) : hole, zero, {wide(zero), {}}};
+    auto const none = narrow(zero);
+    return Part<Sums, decltype(narrow(zero)), decltype(wide(none))>{hole < 0 ? -idx(2 * W) : hole, none, {wide(none), {}}};
   }
   template <class Part>
   LOSSKIT_HD LOSSKIT_INLINE auto end_sum(Part const& part, OddCosines& odd) {
@@ -283,16 +285,20 @@ class LaneTeam {
     return sums.map([=](P const& x, P const& none) { return P::each([&](int i) { return i != hole ? x.v[i] : none.v[i]; }); });
   }
 
-  // The lanes of a pack as one sum in double.
+  // The numbers of a pack as one, and that in double.
   template <class Sums>
-  static LOSSKIT_HD LOSSKIT_INLINE auto wide(Sums const& sums) {
+  static LOSSKIT_HD LOSSKIT_INLINE auto narrow(Sums const& sums) {
     if constexpr (Sums::paired) {
-      auto sum = sums.map([](P const& x, P const&) { return Scalar<double>(x.v[0].v); });
-      LOSSKIT_UNROLL for (int l = 1; l < W; ++l) sum.add(sums.map([l](P const& x, P const&) { return Scalar<double>(x.v[l].v); }));
+      auto sum = sums.map([](P const& x, P const&) { return x.v[0]; });
+      LOSSKIT_UNROLL for (int l = 1; l < W; ++l) sum.add(sums.map([l](P const& x, P const&) { return x.v[l]; }));
       return sum;
     } else {
-      return sums.map([](P const& x, P const&) { return Scalar<double>(x.sum()); });
+      return sums.map([](P const& x, P const&) { return typename P::Lane(x.sum()); });
     }
+  }
+  template <class Narrow>
+  static LOSSKIT_HD LOSSKIT_INLINE auto wide(Narrow const& sums) {
+    return sums.map([](auto x, auto) { return Scalar<double>(double(x.v)); });
   }
 
   LanesTogether<Group> group_;
