@@ -20,6 +20,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "losskit/backend/pending.cuh"
 #include "losskit/core/expects.hpp"
 #include "losskit/core/view.hpp"
 #include "losskit/loss/batch.hpp"
@@ -28,20 +29,7 @@
 
 namespace losskit::inline LOSSKIT_ISA {
 
-// The CUDA runtime refused something; what() names the call.
-struct CudaError : Error { using Error::Error; };
-
-// What a call over device memory gives at once: where its result will be.
-template <class R>
-struct Pending {
-  R const* result;  // in device memory
-};
-
 namespace detail {
-
-inline void expect_cuda(cudaError_t status, char const* call) {
-  if (status != cudaSuccess) fail<CudaError>("%s: %s", call, cudaGetErrorString(status));
-}
 
 // --- groups of lanes (team/lanes.hpp) ----------------------------------------------------------------------------------------
 
@@ -357,16 +345,5 @@ class cuda {
 cuda(cudaStream_t) -> cuda<no_blas>;
 template <class Blas>
 cuda(cudaStream_t, Blas) -> cuda<Blas>;
-
-// The result of a call, once its stream has come there. Throws LabelError or ParameterError for what the rows found wrong, and
-// CudaError.
-template <class Blas, class R>
-R read(cuda<Blas> const& gpu, Pending<R> pending) {
-  R result;
-  detail::expect_cuda(cudaMemcpyAsync(&result, pending.result, sizeof(R), cudaMemcpyDeviceToHost, gpu.stream()), "cudaMemcpyAsync");
-  detail::expect_cuda(cudaStreamSynchronize(gpu.stream()), "cudaStreamSynchronize");
-  if constexpr (requires { result.fault; }) detail::expect_no_fault(result.fault);
-  return result;
-}
 
 }  // namespace losskit::inline LOSSKIT_ISA

@@ -1,0 +1,188 @@
+// thrust: the same rows as tasks of Thrust, on whichever of its systems. Needs CCCL 3 or later (a CUDA toolkit's include/cccl, or
+// the wheel nvidia-cuda-cccl), put on the include path before /usr/include, where Debian keeps a Thrust that is too old.
+//
+//   losskit::thrust{}                           the device system that THRUST_DEVICE_SYSTEM names
+//   losskit::thrust<::thrust::omp::tag>{}       a named one; include its <thrust/system/omp/execution_policy.h>
+//   losskit::thrust<::thrust::cuda::tag>{s}     on the stream s; by nvcc only
+//
+// On a host the tasks are those of the eigen backend: rows on SIMD packets. Compiled by nvcc a row is one thread's, number by number:
+// as right, not as fast, and on CUDA far behind backend/cuda.cuh, which puts many lanes on a row. A call on CUDA enqueues and returns
+// (backend/pending.cuh).
+//
+// Without nvcc Thrust's own default, CUDA, cannot be: this header then makes it CPP, unless THRUST_DEVICE_SYSTEM is set.
+#pragma once
+#if !defined(__CUDACC__) && !defined(THRUST_DEVICE_SYSTEM)
+#define THRUST_DEVICE_SYSTEM THRUST_DEVICE_SYSTEM_CPP
+#endif
+#include <thrust/detail/config.h>
+#include <thrust/version.h>
+#if THRUST_VERSION < 300000
+#error "losskit: this Thrust is too old: put the include folder of CCCL 3 or later first (-isystem <cuda>/include/cccl)"
+#elif !defined(__CUDACC__) && THRUST_DEVICE_SYSTEM == THRUST_DEVICE_SYSTEM_CUDA
+#error "losskit: Thrust's device system is CUDA, which needs nvcc: set THRUST_DEVICE_SYSTEM, or include this header before Thrust's"
+#else
+#include <thrust/execution_policy.h>
+#include <thrust/for_each.h>
+#include <thrust/iterator/counting_iterator.h>
+
+#include <cstddef>
+
+#include "losskit/core/view.hpp"
+#include "losskit/loss/batch.hpp"
+#if defined(__CUDACC__)
+#include <thrust/system/cuda/execution_policy.h>
+
+#include "losskit/backend/pending.cuh"
+#include "losskit/team/serial.hpp"
+#else
+#include "losskit/backend/eigen.hpp"
+#endif
+
+namespace losskit::inline LOSSKIT_ISA {
+
+#if !defined(__CUDACC__)
+
+namespace detail {
+
+// A Thrust system as an executor (executor/one_thread.hpp).
+template <class System>
+struct ThrustTasks {
+  // Thrust does not say how many threads it has: rows are cut for so many, into four times as many tasks or, where each task needs
+  // a buffer, into just as many.
+  static constexpr int concurrency() { return 16; }
+
+  template <class F>
+  void run(idx tasks, F const& f) const {
+    if (tasks == 1) return f(idx(0));
+    using Count = ::thrust::counting_iterator<idx>;
+    ::thrust::for_each(System{}, Count(0), Count(tasks), f);
+  }
+};
+
+}  // namespace detail
+
+template <class System = ::thrust::device_system_tag>
+class thrust : public eigen<detail::ThrustTasks<System>> {
+ public:
+  static constexpr char const* name = "thrust";
+  thrust() = default;
+};
+
+#else
+
+namespace detail {
+
+// f(i) for every i in [0, tasks), on a Thrust system: where it runs, and how.
+template <class System>
+struct ThrustThreads {
+  using space = host;
+
+  template <class F>
+  void run(idx tasks, F const& f) const {
+    using Count = ::thrust::counting_iterator<idx>;
+    ::thrust::for_each(System{}, Count(0), Count(tasks), f);
+  }
+};
+template <>
+struct ThrustThreads<::thrust::cuda::tag> {
+  using space = device;
+  cudaStream_t stream;
+
+  ThrustThreads(cudaStream_t s = nullptr) : stream(s) {}
+
+  template <class F>
+  void run(idx tasks, F const& f) const {
+    using Count = ::thrust::counting_iterator<idx>;
+    ::thrust::for_each(::thrust::cuda::par_nosync.on(stream), Count(0), Count(tasks), f);
+  }
+};
+
+// One thread that lets nothing wait: where a gradient is added to, e is computed twice, and no thread needs a buffer.
+template <class T>
+struct ForgetfulTeam : SerialTeam<T> {
+  static constexpr bool keeps = false;
+};
+
+// f(team, i) by a team of one. Classes, not lambdas: no flag of nvcc is needed to launch them.
+template <class Team, class F>
+struct Alone {
+  F f;
+  LOSSKIT_HD void operator()(idx i) const {
+    Team team;
+    f(team, i);
+  }
+};
+
+// Element k of c = op(a) op(b) + beta c. Sums in double.
+template <class T, class Space>
+struct ProductElement {
+  MatrixView<T const, Space> a, b;
+  MatrixView<T, Space> c;
+  bool a_transposed, b_transposed;
+  T beta;
+
+  LOSSKIT_HD void operator()(idx k) const {
+    idx const i = k / c.cols, j = k % c.cols, inner = a_transposed ? a.rows : a.cols;
+    double sum = 0;
+    for (idx l = 0; l < inner; ++l)
+      sum += double(a_transposed ? a.row(l)[i] : a.row(i)[l]) * double(b_transposed ? b.row(j)[l] : b.row(l)[j]);
+    T& out = c.row(i)[j];
+    out = T(sum + (beta == 0 ? 0.0 : double(beta) * double(out)));
+  }
+};
+
+}  // namespace detail
+
+inline namespace nvcc {  // not the class above: both may meet in one program
+
+template <class System = ::thrust::device_system_tag>
+class thrust {
+  using Threads = detail::ThrustThreads<System>;
+
+ public:
+  using space = typename Threads::space;
+  static constexpr char const* name = "thrust";
+
+  // On CUDA: thrust{stream}.
+  explicit thrust(Threads threads = {}) : threads_(threads) {}
+  // On CUDA only.
+  auto stream() const { return threads_.stream; }
+
+  template <class T>
+  std::size_t scratch_bytes(idx, idx, Placement) const { return 0; }
+
+  template <class T, class F>
+  void rows(idx rows, idx, Placement placement, std::byte*, F const& f) const {
+    if (placement == Placement::accumulate) threads_.run(rows, detail::Alone<detail::ForgetfulTeam<T>, F>{f});
+    else threads_.run(rows, detail::Alone<SerialTeam<T>, F>{f});
+  }
+
+  template <class T, class F>
+  void blocks(idx count, F const& f) const { threads_.run(count, detail::Alone<SerialTeam<T>, F>{f}); }
+
+  template <class R>
+  auto given(R const* p) const {
+    if constexpr (std::is_same_v<space, device>) return Pending<R>{p};
+    else return *p;
+  }
+
+  // c = op(a) op(b) + beta c, op the transpose where asked.
+  template <class T>
+  void product(MatrixView<T const, space> a, bool a_transposed, MatrixView<T const, space> b, bool b_transposed,
+               MatrixView<T, space> c, T beta) const {
+    threads_.run(c.rows * c.cols, detail::ProductElement<T, space>{a, b, c, a_transposed, b_transposed, beta});
+  }
+
+ private:
+  Threads threads_;
+};
+thrust() -> thrust<>;
+thrust(cudaStream_t) -> thrust<::thrust::cuda::tag>;
+
+}  // namespace nvcc
+
+#endif
+
+}  // namespace losskit::inline LOSSKIT_ISA
+
+#endif
