@@ -98,13 +98,15 @@ Everything<T> every_call(B const& backend, L const& loss, Problem<T, I>& p, Opti
   return r;
 }
 
-template <class T, class I = std::int64_t>
-void compare(Loss const& loss, idx rows, idx cols, idx gap, idx offset, unsigned seed = 1, double spread = 0.9, bool per_row_scales = false) {
+// The serial backend against another, and each call against the others.
+template <class T, class I = std::int64_t, class B = losskit::eigen<one_thread>>
+void compare(Loss const& loss, idx rows, idx cols, idx gap, idx offset, unsigned seed = 1, double spread = 0.9, bool per_row_scales = false,
+             B const& backend = B{}) {
   INFO(std::string(loss.margin.own_name()) << " s = " << loss.scale << ", " << rows << " x " << cols << " + " << gap << " at " << offset << ", " << sizeof(T));
   Problem<T, I> p(rows, cols, seed, gap, offset, spread);
   if (rows > 2) p.labels[1] = -5;
   Options const options{.upstream = 1.5, .ignore_label = -5, .top_k = 3};
-  auto const a = every_call(serial{}, loss, p, options, per_row_scales, gap, offset), b = every_call(losskit::eigen{}, loss, p, options, per_row_scales, gap, offset);
+  auto const a = every_call(serial{}, loss, p, options, per_row_scales, gap, offset), b = every_call(backend, loss, p, options, per_row_scales, gap, offset);
   CHECK(p.cosines.guards_hold());
   for (auto const* r : {&a, &b})
     for (auto const* g : {&r->out_of_place, &r->cosines, &r->sum, &r->later, &r->later_sum, &r->z, &r->dz}) CHECK(g->guards_hold());
@@ -140,14 +142,14 @@ void compare(Loss const& loss, idx rows, idx cols, idx gap, idx offset, unsigned
 
 inline Loss loss_of(Margins margin, double scale = 20, AnyObjective objective = {}, AnyRest rest = {}) { return {margin, scale, objective, rest}; }
 
-template <class T>
-void whole_catalogue() {
+template <class T, class B = losskit::eigen<one_thread>>
+void whole_catalogue(B const& backend = B{}) {
   unsigned seed = 0;
   for (auto const& margin : all_margins())
     for (auto const& rest : all_rests()) {
       ++seed;
       auto const objective = all_objectives()[seed % all_objectives().size()];
-      compare<T>(loss_of(margin, 16, objective, rest), 2, 37, seed % 3, seed % 5, seed);
+      compare<T>(loss_of(margin, 16, objective, rest), 2, 37, seed % 3, seed % 5, seed, 0.9, false, backend);
     }
 }
 

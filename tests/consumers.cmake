@@ -1,7 +1,7 @@
 # What a user's own build sees of losskit.
 get_target_property(eigen_folders Eigen3::Eigen INTERFACE_INCLUDE_DIRECTORIES)
 set(user_flags -std=c++20 ${losskit_warnings} ${losskit_march} ${OpenMP_CXX_FLAGS})
-foreach(folder IN LISTS eigen_folders)
+foreach(folder IN LISTS eigen_folders losskit_cccl_folder)
   list(APPEND user_flags -isystem ${folder})
 endforeach()
 set(folder "${CMAKE_CURRENT_SOURCE_DIR}/consumer")
@@ -21,7 +21,7 @@ file(CONFIGURE OUTPUT "${CMAKE_CURRENT_BINARY_DIR}/generated/all_headers.hpp"
 
 function(losskit_consumer name)
   add_executable(${name} ${ARGN})
-  target_link_libraries(${name} PRIVATE losskit_develop)
+  target_link_libraries(${name} PRIVATE losskit_develop losskit_cccl)
   target_include_directories(${name} PRIVATE "${CMAKE_CURRENT_BINARY_DIR}/generated")
 endfunction()
 

@@ -23,6 +23,8 @@
 #include <vector>
 #include <algorithm>
 #include <omp.h>
+#define THRUST_DEVICE_SYSTEM THRUST_DEVICE_SYSTEM_CPP
+#include <thrust/for_each.h>
 
 #define I losskit_uses_the_macro_I
 #define small losskit_uses_the_macro_small

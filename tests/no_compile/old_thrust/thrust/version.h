@@ -1,0 +1,3 @@
+// What an old Thrust in /usr/include says of itself.
+#pragma once
+#define THRUST_VERSION 101700
