@@ -4,6 +4,10 @@
 //
 // --smoke: tiny shapes, to see that everything runs. --anyway: judge on a busy machine too, and say so. --only: the groups
 // whose name contains WORD. Exit status: 0; 2 where the machine is too busy to judge; 1 for any other failure.
+#include "losskit/backend/thrust.hpp"
+
+#include <thrust/system/omp/execution_policy.h>
+
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -96,6 +100,21 @@ std::vector<Row> in_place(idx rows, idx cols, Gate gate) {
   run(cases, n);
   return {row("in place", shape_of(rows, problem.cols), speed_ratio(cases[2], {&cases[0], &cases[1]}), "a *= k", gate,
               speed_ratio(cases[2], {&cases[3]}))};
+}
+
+// The thrust backend on OpenMP against the eigen backend on OpenMP: the same packets, cut and scheduled by others.
+std::vector<Row> on_thrust(idx rows, idx cols) {
+  Problem<float> const problem(rows, scaled(cols));
+  losskit::thrust<::thrust::omp::tag> const on_thrust;
+  std::vector<std::byte> workspace(workspace_bytes<float>(on_thrust, problem.rows, problem.cols, Placement::in_place));
+  Call<float> call(problem);
+  auto const restore = [&] { problem.restore(); };
+  std::vector<Case> cases = {
+      {"eigen openmp", call.in_place(arc_face), restore},
+      {"thrust omp",
+       [&] { sink = loss_and_gradient(on_thrust, arc_face, problem.batch(), problem.view(), view(workspace)).loss; }, restore}};
+  run(cases, problem.size());
+  return {row("thrust omp, in place", shape_of(rows, problem.cols), speed_ratio(cases[1], {&cases[0]}), "eigen openmp", {0.5, 0.83})};
 }
 
 std::vector<Row> out_of_place(idx rows, idx cols) {
@@ -295,6 +314,8 @@ std::vector<Group> const groups = {
     {"out of place", [] { return out_of_place(200, 250000); }},
     {"cache", [] { return in_cache("L3", 256, 10000); }},
     {"cache", [] { return in_cache("L2", 64, 1000); }},
+    {"thrust", [] { return on_thrust(1024, 50000); }},
+    {"thrust", [] { return on_thrust(256, 10000); }},
     {"read", [] { return reads(512, 100000); }},
     {"double", [] { return in_double(512, 50000); }},
     {"policies", [] { return policies(256, 10000); }},
