@@ -15,7 +15,8 @@ static_assert(std::is_same_v<::thrust::device_system_tag, ::thrust::cpp::tag>, "
 using namespace test;
 
 TEST_CASE("the example's margin keeps the laws on thrust") {
-  auto const verdict = losskit::testing::check_loss(losskit::thrust<::thrust::omp::tag>{}, MarginSoftmax{LiArc{}, 16.0, FocalLoss{2}});
+  losskit::thrust<::thrust::omp::tag> const backend;
+  auto const verdict = losskit::testing::check_loss(backend, MarginSoftmax{LiArc{}, 16.0, FocalLoss{2}});
   INFO(verdict.text);
   CHECK(static_cast<bool>(verdict));
 }

@@ -63,7 +63,8 @@ TEST_CASE("thrust and serial agree: the whole catalogue in double") { whole_cata
 TEST_CASE("thrust and serial agree: odd sizes, strides and unaligned rows, enough rows for every task") {
   unsigned seed = 100;
   for (idx const cols : odd_sizes)
-    for (auto const& loss : {loss_of({{ArcMargin{0.5}}}, 64), loss_of({{SphereMargin{4.0}}}, 12, {FocalLoss{2}}, {HardNegatives<>{0.2}})}) {
+    for (auto const& loss : {loss_of({{ArcMargin{0.5}}}, 64),
+                             loss_of({{SphereMargin{4.0}}}, 12, {FocalLoss{2}}, {HardNegatives<>{0.2}})}) {
       ++seed;
       compare<float>(loss, cols > 5000 ? 3 : 70, cols, seed % 3, seed % 4, seed, 0.9, false, backend);
     }
@@ -114,8 +115,9 @@ TEST_CASE("no rows, and a batch with a bad label") {
   std::vector<int> labels;
   std::vector<std::byte> workspace(workspace_bytes<float>(backend, 3, 10, Placement::out_of_place));
   Batch const empty(losskit::matrix(none, 0, 10), labels);
-  CHECK(loss_and_gradient(backend, MarginSoftmax{ArcMargin{0.5}, 64.0}, empty, losskit::matrix(none, 0, 10), view(workspace)).loss == 0);
+  MarginSoftmax const loss{ArcMargin{0.5}, 64.0};
+  CHECK(loss_and_gradient(backend, loss, empty, losskit::matrix(none, 0, 10), view(workspace)).loss == 0);
   Problem<float> p(3, 10);
   p.labels[2] = 10;
-  CHECK_THROWS_AS(loss_value(backend, MarginSoftmax{ArcMargin{0.5}, 64.0}, p.plain(), view(workspace)), LabelError);
+  CHECK_THROWS_AS(loss_value(backend, loss, p.plain(), view(workspace)), LabelError);
 }

@@ -46,7 +46,8 @@ template double every_call(cudaStream_t, Memory<float> const&);
 template double every_call(cudaStream_t, Memory<double> const&);
 
 double on_host(Batch<float, int> const& batch, MatrixView<float> gradient, WorkspaceIn<host> workspace) {
-  return loss_and_gradient(losskit::thrust<::thrust::cpp::tag>{}, MarginSoftmax{ArcMargin{0.5}, 64.0}, batch, gradient, workspace).loss;
+  losskit::thrust<::thrust::cpp::tag> const backend;
+  return loss_and_gradient(backend, MarginSoftmax{ArcMargin{0.5}, 64.0}, batch, gradient, workspace).loss;
 }
 
 }  // namespace test

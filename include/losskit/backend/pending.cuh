@@ -24,12 +24,13 @@ inline void expect_cuda(cudaError_t status, char const* call) {
 
 }  // namespace detail
 
-// The result of a call, once the backend's stream has come there. Throws LabelError or ParameterError for what the rows found wrong,
-// and CudaError.
+// The result of a call, once the backend's stream has come there. Throws LabelError or ParameterError for what the rows found
+// wrong, and CudaError.
 template <class Backend, class R>
 R read(Backend const& gpu, Pending<R> pending) {
   R result;
-  detail::expect_cuda(cudaMemcpyAsync(&result, pending.result, sizeof(R), cudaMemcpyDeviceToHost, gpu.stream()), "cudaMemcpyAsync");
+  detail::expect_cuda(cudaMemcpyAsync(&result, pending.result, sizeof(R), cudaMemcpyDeviceToHost, gpu.stream()),
+                      "cudaMemcpyAsync");
   detail::expect_cuda(cudaStreamSynchronize(gpu.stream()), "cudaStreamSynchronize");
   if constexpr (requires { result.fault; }) detail::expect_no_fault(result.fault);
   return result;

@@ -5,11 +5,11 @@
 //   losskit::thrust<::thrust::omp::tag>{}       a named one; include its <thrust/system/omp/execution_policy.h>
 //   losskit::thrust<::thrust::cuda::tag>{s}     on the stream s; by nvcc only
 //
-// On a host the tasks are those of the eigen backend: rows on SIMD packets. Compiled by nvcc a row is one thread's, number by number:
-// as right, not as fast, and on CUDA far behind backend/cuda.cuh, which puts many lanes on a row. A call on CUDA enqueues and returns
-// (backend/pending.cuh).
+// On a host the tasks are those of the eigen backend, rows on SIMD packets. Compiled by nvcc a row is one thread's, number by
+// number, even on a host's system: right, but slow, and on CUDA no match for backend/cuda.cuh, which puts many lanes on a row.
+// A call on CUDA enqueues and returns a Pending (backend/pending.cuh).
 //
-// Without nvcc Thrust's own default, CUDA, cannot be: this header then makes it CPP, unless THRUST_DEVICE_SYSTEM is set.
+// Thrust's own default is CUDA. Without nvcc this header makes it CPP, unless THRUST_DEVICE_SYSTEM is set.
 #pragma once
 #if !defined(__CUDACC__) && !defined(THRUST_DEVICE_SYSTEM)
 #define THRUST_DEVICE_SYSTEM THRUST_DEVICE_SYSTEM_CPP
@@ -19,7 +19,7 @@
 #if THRUST_VERSION < 300000
 #error "losskit: this Thrust is too old: put the include folder of CCCL 3 or later first (-isystem <cuda>/include/cccl)"
 #elif !defined(__CUDACC__) && THRUST_DEVICE_SYSTEM == THRUST_DEVICE_SYSTEM_CUDA
-#error "losskit: Thrust's device system is CUDA, which needs nvcc: set THRUST_DEVICE_SYSTEM, or include this header before Thrust's"
+#error "losskit: Thrust's device system is CUDA, which needs nvcc: set THRUST_DEVICE_SYSTEM, or include this header first"
 #else
 #include <thrust/execution_policy.h>
 #include <thrust/for_each.h>
@@ -47,8 +47,8 @@ namespace detail {
 // A Thrust system as an executor (executor/one_thread.hpp).
 template <class System>
 struct ThrustTasks {
-  // Thrust does not say how many threads it has: rows are cut for so many, into four times as many tasks or, where each task needs
-  // a buffer, into just as many.
+  // Thrust does not say how many threads it has. Rows are cut for so many: into four times as many tasks or, where a task needs
+  // buffers, into just as many.
   static constexpr int concurrency() { return 16; }
 
   template <class F>
@@ -61,6 +61,7 @@ struct ThrustTasks {
 
 }  // namespace detail
 
+// For a host's system: what eigen does, with Thrust for an executor.
 template <class System = ::thrust::device_system_tag>
 class thrust : public eigen<detail::ThrustTasks<System>> {
  public:
@@ -135,6 +136,7 @@ struct ProductElement {
 
 inline namespace nvcc {  // not the class above: both may meet in one program
 
+// For CUDA, and for a host's system where nvcc compiles.
 template <class System = ::thrust::device_system_tag>
 class thrust {
   using Threads = detail::ThrustThreads<System>;
