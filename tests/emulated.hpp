@@ -3,24 +3,101 @@
 #pragma once
 #include <barrier>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <thread>
 #include <vector>
 
+#include "losskit/backend/serial.hpp"
 #include "losskit/loss/batch.hpp"
 #include "losskit/team/lanes.hpp"
+
+// Does a thread sanitizer watch?
+#if defined(__SANITIZE_THREAD__)
+#define LOSSKIT_TEST_WATCHED 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define LOSSKIT_TEST_WATCHED 1
+#endif
+#endif
+#if defined(LOSSKIT_TEST_WATCHED)
+extern "C" {
+void AnnotateIgnoreSyncBegin(char const*, int);
+void AnnotateIgnoreSyncEnd(char const*, int);
+void AnnotateIgnoreReadsBegin(char const*, int);
+void AnnotateIgnoreReadsEnd(char const*, int);
+void AnnotateIgnoreWritesBegin(char const*, int);
+void AnnotateIgnoreWritesEnd(char const*, int);
+}
+#endif
 
 namespace test {
 
 using namespace losskit;
 
+// While it lives, what threads do orders nothing in the eyes of a thread sanitizer: a GPU's shuffle is no barrier for memory.
+#if defined(LOSSKIT_TEST_WATCHED)
+inline constexpr bool watched = true;
+struct OrdersNothing {
+  OrdersNothing() {
+    AnnotateIgnoreSyncBegin(__FILE__, __LINE__);
+    AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
+    AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
+  }
+  ~OrdersNothing() {
+    AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
+    AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
+    AnnotateIgnoreSyncEnd(__FILE__, __LINE__);
+  }
+};
+#else
+inline constexpr bool watched = false;
+struct OrdersNothing {
+  OrdersNothing() {}
+};
+#endif
+
+// Threads that wait for work: to start them for every kernel would take longer than the kernels.
+class Crew {
+ public:
+  explicit Crew(int members) : meet_(members + 1) {
+    for (int k = 0; k < members; ++k)
+      threads_.emplace_back([this, k] {
+        for (;;) {
+          meet_.arrive_and_wait();
+          if (!work_) return;
+          (*work_)(k);
+          meet_.arrive_and_wait();
+        }
+      });
+  }
+  ~Crew() { meet_.arrive_and_wait(); }
+  // work(k) on every member.
+  void run(std::function<void(int)> const& work) {
+    work_ = &work;
+    meet_.arrive_and_wait();
+    meet_.arrive_and_wait();
+    work_ = nullptr;
+  }
+  template <int members>
+  static Crew& of() {
+    static Crew crew(members);
+    return crew;
+  }
+
+ private:
+  std::barrier<> meet_;
+  std::function<void(int)> const* work_ = nullptr;
+  std::vector<std::jthread> threads_;
+};
+
 // What the lanes of one cluster share.
-template <int Lanes>
+template <int Lanes, int Warps>
 struct Machine {
-  static constexpr int warp = Lanes < 32 ? Lanes : 32, warps = Lanes / warp;
+  static constexpr int warp = Lanes / Warps;
   static constexpr std::size_t largest = 192;  // bytes of a sum
 
-  explicit Machine(int blocks_, std::size_t room) : blocks(blocks_), all(blocks_ * Lanes) {
+  Machine(int blocks_, std::size_t room) : blocks(blocks_), all(blocks_ * Lanes) {
     for (int b = 0; b < blocks; ++b) {
       block.push_back(std::make_unique<Block>());
       block.back()->room.resize(room / sizeof(Line));
@@ -29,13 +106,13 @@ struct Machine {
   struct alignas(16) Line { unsigned char byte[16]; };
   struct Warp {
     std::barrier<> meet{warp};
-    unsigned char said[std::size_t(warp) * largest];
+    Line said[2][std::size_t(warp) * largest / sizeof(Line)];
   };
   struct Block {
     std::barrier<> meet{Lanes};
-    Warp warp_of[std::size_t(warps)];
-    alignas(16) unsigned char mail[std::size_t(warps + 1) * largest];
-    alignas(16) unsigned char own[2 * largest];
+    Warp warp_of[std::size_t(Warps)];
+    Line mail[std::size_t(Warps + 1) * largest / sizeof(Line)];
+    Line own[2][largest / sizeof(Line)];
     std::vector<Line> room;
   };
   int blocks;
@@ -43,12 +120,12 @@ struct Machine {
   std::vector<std::unique_ptr<Block>> block;
 };
 
-template <int Lanes>
+template <int Lanes, int Warps>
 class EmulatedGroup {
-  using M = Machine<Lanes>;
+  using M = Machine<Lanes, Warps>;
 
  public:
-  static constexpr int lanes = Lanes, warps = M::warps;
+  static constexpr int lanes = Lanes, warps = Warps;
 
   EmulatedGroup(M& machine, int block, int lane) : machine_(&machine), block_(block), lane_(lane) {}
   int lane() const { return lane_; }
@@ -63,11 +140,14 @@ class EmulatedGroup {
   X first(X const& x) const { return exchange(x, 0); }
 
   template <class X>
-  X* mail() const { return reinterpret_cast<X*>(mine().mail); }
+  X* mail() const {
+    static_assert(sizeof(X) <= M::largest);
+    return reinterpret_cast<X*>(mine().mail);
+  }
   template <class X>
   X* own(int k) const { return their<X>(k, block_); }
   template <class X>
-  X* their(int k, int b) const { return reinterpret_cast<X*>(machine_->block[std::size_t(b)]->own + std::size_t(k) * M::largest); }
+  X* their(int k, int b) const { return reinterpret_cast<X*>(machine_->block[std::size_t(b)]->own[k]); }
   // What was asked for comes as late as it may.
   void ask(void* to, void const* from) { asked_.push_back({to, from}); }
   void arrived() {
@@ -82,57 +162,58 @@ class EmulatedGroup {
   template <class X>
   X exchange(X const& x, int from) const {
     static_assert(sizeof(X) <= M::largest);
+    OrdersNothing const here;
     auto& w = mine().warp_of[lane_ / M::warp];
-    std::memcpy(w.said + std::size_t(lane_ % M::warp) * M::largest, &x, sizeof x);
+    auto const place = [&](int lane) { return reinterpret_cast<unsigned char*>(w.said[turn_]) + std::size_t(lane) * M::largest; };
+    turn_ = !turn_;  // a lane may be one exchange ahead of another that still reads
+    std::memcpy(place(lane_ % M::warp), &x, sizeof x);
     w.meet.arrive_and_wait();
     X y;
-    std::memcpy(&y, w.said + std::size_t(from) * M::largest, sizeof y);
-    w.meet.arrive_and_wait();
+    std::memcpy(&y, place(from), sizeof y);
     return y;
   }
 
   M* machine_;
   int block_, lane_;
+  mutable int turn_ = 0;
   std::vector<std::pair<void*, void const*>> asked_;
 };
 
-// The backend: one cluster of blocks, which takes one row after the other. Keeps as in LaneTeam.
-template <int Lanes, bool Keeps>
+// The backend: one cluster of so many blocks, which takes one row after the other. Keeps as in LaneTeam. With Space = device the
+// calls behave as over a GPU's memory, which nobody looks at before the rows run; it is the host's all the same.
+template <int Lanes, int Warps, bool Keeps, int Blocks = 1, class Space = host>
 struct emulated {
-  using space = host;
+  static_assert(Warps > 1 || Blocks == 1);
+  using space = Space;
   static constexpr char const* name = "emulated";
-  int blocks_per_row = 1;
 
-  template <class T>
+  template <class S>
   std::size_t scratch_bytes(idx, idx, Placement) const { return 0; }
 
-  template <class T, class F>
+  template <class S, class F>
   void rows(idx rows, idx cols, Placement placement, std::byte*, F const& f) const {
-    if (rows > 0) run<T, Keeps>(blocks_per_row, rows, cols, placement == Placement::accumulate, f);
+    run<S, Keeps && requires { requires F::keeps; }, Blocks>(rows, cols, placement == Placement::accumulate, f);
   }
-  template <class T, class F>
-  void blocks(idx count, F const& f) const {
-    if (count > 0) run<T, false>(1, count, 0, false, f);
-  }
+  template <class S, class F>
+  void blocks(idx count, F const& f) const { run<S, false, 1>(count, 0, false, f); }
   template <class R>
   R given(R const* p) const { return *p; }
-  template <class T>
-  void product(MatrixView<T const> a, bool ta, MatrixView<T const> b, bool tb, MatrixView<T> c, T beta) const {
-    serial{}.product<T>(a, ta, b, tb, c, beta);
+  template <class S>
+  void product(MatrixView<S const> a, bool ta, MatrixView<S const> b, bool tb, MatrixView<S> c, S beta) const {
+    serial{}.product<S>(a, ta, b, tb, c, beta);
   }
 
  private:
-  template <class T, bool Kept, class F>
-  static void run(int blocks, idx count, idx cols, bool accumulate, F const& f) {
-    using Team = LaneTeam<T, EmulatedGroup<Lanes>, Kept>;
-    Machine<Lanes> machine(blocks, Kept ? Team::room_bytes(cols, blocks) : 0);
-    std::vector<std::jthread> threads;
-    for (int b = 0; b < blocks; ++b)
-      for (int l = 0; l < Lanes; ++l)
-        threads.emplace_back([&machine, &f, b, l, count, accumulate] {
-          Team team(EmulatedGroup<Lanes>(machine, b, l), accumulate);
-          for (idx i = 0; i < count; ++i) f(team, i);
-        });
+  template <class S, bool Kept, int blocks, class F>
+  static void run(idx count, idx cols, bool accumulate, F const& f) {
+    using Group = EmulatedGroup<Lanes, Warps>;
+    using Team = LaneTeam<S, Group, Kept>;
+    if (count <= 0) return;
+    Machine<Lanes, Warps> machine(blocks, Kept ? Team::room_bytes(cols, blocks) : 0);
+    Crew::of<blocks * Lanes>().run([&](int k) {
+      Team team(Group(machine, k / Lanes, k % Lanes), accumulate);
+      for (idx i = 0; i < count; ++i) f(team, i);
+    });
   }
 };
 
