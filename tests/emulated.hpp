@@ -111,7 +111,7 @@ struct Machine {
   struct Block {
     std::barrier<> meet{Lanes};
     Warp warp_of[std::size_t(Warps)];
-    Line mail[std::size_t(Warps + 1) * largest / sizeof(Line)];
+    Line mail[Warps + 1][largest / sizeof(Line)];
     Line own[2][largest / sizeof(Line)];
     std::vector<Line> room;
   };
@@ -140,9 +140,9 @@ class EmulatedGroup {
   X first(X const& x) const { return exchange(x, 0); }
 
   template <class X>
-  X* mail() const {
+  X* mail(int k) const {
     static_assert(sizeof(X) <= M::largest);
-    return reinterpret_cast<X*>(mine().mail);
+    return reinterpret_cast<X*>(mine().mail[k]);
   }
   template <class X>
   X* own(int k) const { return their<X>(k, block_); }

@@ -169,7 +169,8 @@ void normalised(B const& backend) {
       for (auto const* g : {&r.y, &r.in_place, &r.dx, &r.dx_in_place, &r.sum}) CHECK(g->guards_hold());
       return r;
     };
-    auto const a = run(serial{}), b = run(backend);
+    auto const a = run(serial{});
+    auto const b = run(backend);
     CHECK(agree(a.norms, b.norms, 4));
     CHECK(agree(a.y, b.y, rows, cols, 4));
     CHECK(agree(b.y, b.in_place, rows, cols, 0));
@@ -205,7 +206,8 @@ void points(B const& backend, idx rows, idx cols, idx gap) {
   for_each(point_losses{}, [&](auto loss) {
     for (auto const reduction : {Reduction::mean, Reduction::weighted_mean}) {
       INFO(std::string(decltype(loss)::name) << ' ' << rows << " x " << cols << " + " << gap);
-      auto const a = run(serial{}, loss, reduction), b = run(backend, loss, reduction);
+      auto const a = run(serial{}, loss, reduction);
+      auto const b = run(backend, loss, reduction);
       for (auto const* report : {&b.fused, &b.value}) {
         CHECK(report->elements == rows * cols);
         CHECK(report->truth_clamped == a.fused.truth_clamped);

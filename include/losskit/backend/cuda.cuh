@@ -115,9 +115,9 @@ struct BlockGroup {
   __device__ X first(X const& x) const { return swapped(x, -1); }
 
   template <class X>
-  __device__ X* mail() const {
+  __device__ X* mail(int k) const {
     static_assert(sizeof(X) <= largest);
-    return reinterpret_cast<X*>(shared->mail);
+    return reinterpret_cast<X*>(shared->mail + k * largest);
   }
   template <class X>
   __device__ X* own(int k) const { return reinterpret_cast<X*>(shared->own + k * largest); }

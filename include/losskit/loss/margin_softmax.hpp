@@ -201,9 +201,8 @@ struct LogitsRow {
       sum.add(Bounded<T>{}, r, r, !(raw < X(c_y)), raw > X(threshold));
     });
     if (!(sums.z.v <= HUGE_VAL)) record.odd.non_finite = count_non_finite(team, static_cast<S const*>(out), n);
-    team.sync();  // its place is written last
     team.once([&] {
-      if (!silent) {
+      if (!silent) {  // after the sum: its place is written last
         out[y] = static_cast<S>(T(rows.scale(i) * at_y.psi.value));
         record.valid = true;
         record.angle = angle_of(c_y);
@@ -244,8 +243,7 @@ struct LogitsBackwardRow {
       accumulate ? at.add(g, X(k) * d * r.slope) : at.store(g, X(k) * d * r.slope);
       sum.add({d * r.value});
     });
-    team.sync();  // its place is written last
-    team.once([&] {
+    team.once([&] {  // after the sum: its place is written last
       if (!silent) g[y] = static_cast<S>(before + T(rows.scale(i) * u * dz_y * at_y.psi.slope));
       if (scale_gradient.data) scale_gradient[i] = T(u * (sums.dot.v + dz_y * at_y.psi.value));
     });

@@ -132,8 +132,7 @@ LOSSKIT_HD void gradient_row(Team& team, S const* c, S* g, idx n, idx y, Rest re
     X const d = X(k) * (X(lift) * exp_of(r.value)) * r.slope;
     accumulate ? at.add(g, d) : at.store(g, d);
   });
-  team.sync();  // its place is written last
-  team.once([=] { if (here) g[y] = static_cast<S>(before + T(slope)); });
+  team.once([=] { if (here) g[y] = static_cast<S>(before + T(slope)); });  // after the sum: its place is written last
 }
 
 }  // namespace losskit::inline LOSSKIT_ISA

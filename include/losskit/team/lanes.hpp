@@ -5,13 +5,13 @@
 // for at once, and e waits in its place between the passes; else whoever needs e again computes it again.
 //
 // A Group says which lanes these are and how they meet:
-//   lanes, warps               of a block, at compile time; 32 lanes a warp, or fewer lanes than that in one warp
+//   lanes, warps               of a block, at compile time, powers of two; a block of one warp is alone on its row
 //   lane(), block(), blocks()  this lane's number in its block, its block's number, how many blocks share the row
 //   sync(), sync_blocks()      barriers of the block, and of all blocks
 //   swap(x, d)                 x of the lane whose number differs in bit d, in the same warp
 //   first(x)                   x of the warp's first lane
-//   mail<X>()                  warps + 1 X in memory that the block shares, and own<X>(k), k = 0 or 1, one X that the other
-//                              blocks see too; their<X>(k, b) is that of block b
+//   mail<X>(k)                 one of warps + 1 places in memory that the block shares, whatever the X of other sums, and
+//   own<X>(k), k = 0 or 1      one that the other blocks see too; their<X>(k, b) is that of block b
 // and, where Keeps:
 //   room<P>()                  memory of the block for its part of a row, as packs
 //   ask(to, from)              16 bytes on their way into the room; arrived(): what this lane asked for is there
@@ -32,19 +32,19 @@ class LanesTogether : public Group {
  public:
   LOSSKIT_HD explicit LanesTogether(Group group) : Group(group) {}
 
-  // The sum over all lanes, in every lane.
+  // The sum over all lanes, in every lane. A barrier: what a lane did before it is done for all lanes after it.
   template <class X>
   LOSSKIT_HD X together(X x) {
     constexpr int warp = Group::lanes / Group::warps;
     x = warp_sum<warp>(x);
     if constexpr (Group::warps > 1) {
-      X* const mail = this->template mail<X>();
+      X* const all = this->template mail<X>(Group::warps);
       int const lane = this->lane();
-      if (lane % warp == 0) mail[lane / warp] = x;
+      if (lane % warp == 0) *this->template mail<X>(lane / warp) = x;
       this->sync();
       if (lane < warp) {
-        x = warp_sum<Group::warps>(mail[lane % Group::warps]);
-        if (lane == 0) mail[Group::warps] = x;
+        x = warp_sum<Group::warps>(*this->template mail<X>(lane % Group::warps));
+        if (lane == 0) *all = x;
       }
       if (this->blocks() > 1) {
         turn_ = !turn_;  // a block may be one sum ahead of another that still reads
@@ -53,11 +53,13 @@ class LanesTogether : public Group {
         if (lane == 0) {
           x = *this->template their<X>(turn_, 0);
           for (int b = 1; b < this->blocks(); ++b) x.add(*this->template their<X>(turn_, b));
-          mail[Group::warps] = x;
+          *all = x;
         }
       }
       this->sync();
-      x = mail[Group::warps];
+      x = *all;
+    } else {
+      this->sync();  // a shuffle orders no memory
     }
     return x;
   }

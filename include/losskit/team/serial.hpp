@@ -10,7 +10,7 @@
 //   each(n, f)                      f(at) on every element
 //   keeps, keep(g)                  can e wait between the two passes over a row, and where
 //   finish(kept, g, n, y, scale)    the second pass: scales what was kept into the gradient
-//   sync()                          every member has come here before any goes on
+//   sync()                          every member has come here before any goes on; a sum of any kind does the same
 //   once(f)                         f() by one member of the team
 // at.load(p), at.store(p, x) and at.add(p, x) reach element `at` of an array; at.ask(p) says that a walk over p goes on.
 #pragma once
