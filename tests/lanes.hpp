@@ -6,7 +6,7 @@
 namespace test {
 
 template <bool Keeps, class Space = host> using Warp = emulated<32, 1, Keeps, 1, Space>;
-template <bool Keeps, class Space = host> using Few = emulated<8, 2, Keeps, 1, Space>;  // a small block, for formulas
+template <bool Keeps, class Space = host> using Few = emulated<4, 2, Keeps, 1, Space>;  // a small block, for formulas
 template <bool Keeps, class Space = host> using Block = emulated<64, 2, Keeps, 1, Space>;
 template <bool Keeps, class Space = host> using TwoBlocks = emulated<64, 2, Keeps, 2, Space>;    // a cluster
 template <bool Keeps, class Space = host> using FourBlocks = emulated<32, 4, Keeps, 4, Space>;

@@ -36,7 +36,7 @@ TEST_CASE("warps and serial agree") {
 }
 
 TEST_CASE("blocks and serial agree") {
-  if (watched) return lengths_and_alignments(Few<true>{}, few_sizes, 1);
+  if (watched) return lengths_and_alignments(Few<true>{}, few_sizes, 1), lengths_and_alignments(Block<false>{}, few_sizes, 1);
   lengths_and_alignments(Block<true>{}, lane_sizes, 2);
   lengths_and_alignments(Block<false>{}, lane_sizes, 1);
   compare<float, std::int32_t>(bounded, 5, 99, 1, 2, 7, 0.9, false, Few<true>{});

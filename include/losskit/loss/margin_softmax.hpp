@@ -228,7 +228,12 @@ struct LogitsBackwardRow {
     idx const n = rows.batch.cosines.cols, y = rows.label(i);
     S const *const c = rows.batch.cosines.row(i), *const dz = upstream.row(i);
     S* const g = gradient.row(i);
-    bool const silent = rows.silent(i), accumulate = rows.options.write == Write::accumulate;
+    bool const silent = rows.ignored(i), accumulate = rows.options.write == Write::accumulate;
+    if (rows.fault(i).what != Fault::none) {
+      if (!accumulate) clear_row(team, g, n);
+      team.once([&] { if (scale_gradient.data) scale_gradient[i] = T(0); });
+      return;
+    }
     auto const at_y = silent ? no_target<T>() : target_of(rows.loss.margin, c[y]);
     double const u = rows.upstream(i), dz_y = silent ? 0 : double(static_cast<T>(dz[y]));
     T const k = T(rows.scale(i) * u), threshold = at_y.threshold, before = !silent && accumulate ? static_cast<T>(g[y]) : T(0);
