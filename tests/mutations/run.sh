@@ -60,18 +60,19 @@ one() {
 
 # --- margins
 f=margin/angular.hpp
-mutate "Monotone: k counted from 1"                      $f 'return floor(at.phi * (1 / pi));' 'return floor(at.phi * (1 / pi)) + 1;' laws
-mutate "Monotone: no fold of the sign"                   $f 'X const sign = 1 - 2 * abs(k - 2 * floor(k * 0.5));' 'X const sign = 1;' laws
+mutate "Monotone: k counted from 1"                      $f 'p.turns + floor(x * (1 / pi))' 'p.turns + floor(x * (1 / pi)) + 1' laws
+mutate "Monotone: no fold of the sign"                   $f 'sign = 1 - 2 * abs(k - 2 * floor(k * 0.5));' 'sign = 1;' laws
 mutate "Monotone: -2k dropped"                           $f 'return sign * at.cos - 2 * k - m3_;' 'return sign * at.cos - m3_;' laws
-mutate "Monotone: m1 = 1, k = 1 for phi < 0 too"         $f 'return at.sin < 0 ? (m2_ > 0 ? 1 : -1) : 0;' 'return at.sin < 0 ? 1 : 0;' laws
+mutate "Monotone: m1 = 1, k = 1 for phi < 0 too"         $f 'y < 0 ? (m2_ > 0 ? 1 : -1) : 0' 'y < 0 ? 1 : 0' laws
 mutate "Monotone: the slope keeps its sign"              $f 'ratio = abs(ratio);' 'ratio = ratio;' laws
-mutate "slope without m1"                                $f 'return m1_ * ratio;' 'return ratio;' laws
-mutate "slope divided by sin(theta) no more"             $f 'ratio = turned(inside).sin / sqrt((1 - inside) * (1 + inside));' 'ratio = turned(inside).sin;' laws
+mutate "slope without m1"                                $f 'return fma(X(m1_), ratio, lost<X>(m1_) * ratio);' 'return ratio;' laws
+mutate "slope divided by sin(theta) no more"             $f ': at).sin / sqrt(fma(-inside, inside, X(1)));' ': at).sin;' laws
 mutate "m3 added"                                        $f 'if (m1_ == 1 && m2_ == 0 && !is<Easy> && !is<Clamp>) return c - m3_;' 'if (m1_ == 1 && m2_ == 0 && !is<Easy> && !is<Clamp>) return c + m3_;' laws
-mutate "angle sum: a sign"                               $f 'p.sin * a + side * p.cos * s, X(0)' 'p.sin * a - side * p.cos * s, X(0)' laws
-mutate "angle sum for m1 != 1: a sign"                   $f '{p.cos * x - side * p.sin * y,' '{p.cos * x + side * p.sin * y,' laws
-mutate "lower half: P without m1 pi"                     $f 'm1_ * pi + m2_ - t}' 'pi + m2_ - t}' laws
+mutate "angle sum: a sign"                               $f 'p.sin * a + side * p.cos * s;' 'p.sin * a - side * p.cos * s;' laws
+mutate "the angle from c = -1 turns the wrong way"       $f 'X const t = side * atan2(s, a)' 'X const t = atan2(s, a)' laws
+mutate "far end: the rest of P without m1 pi"            $f 'std::sin(part), part, whole' 'std::sin(part), m2, whole' laws
 mutate "far end: whole turns do not flip"                $f '? 1 : -1, part' '? 1 : 1, part' laws
+mutate "far end: whole turns not counted"                $f 'part, whole, turn}' 'part, 0, turn}' laws
 mutate "m3 in the general formula dropped"               $f 'return at.cos - m3_;' 'return at.cos;' laws
 mutate "LegacyLinear: falls the other way"               $f 'return c - m2_ * near_.sin - m3_;' 'return c + m2_ * near_.sin - m3_;' laws golden
 mutate "LegacyLinear and others: the break on the wrong side" $f 'return !exceeds(c, break_) && c <= c;' 'return exceeds(c, break_);' laws
@@ -79,8 +80,8 @@ mutate "ContinuousLinear: not continuous"                $f 'return c - (1 + bre
 mutate "ContinuousLinear: slope of the fallback"         $f 'if (past_break(c)) return 1;' 'if (past_break(c)) return 0.9;' laws
 mutate "FallToCosine: m3 dropped past the break"         $f 'if (past_break(c)) return c - m3_;' 'if (past_break(c)) return c;' laws golden
 mutate "Easy: the margin everywhere"                     $f 'if (c <= rule_.above) return c;' 'if (false) return c;' laws golden
-mutate "Clamp: a slope outside"                          $f 'if (clipped(turned(c))) return 0;' '' laws
-mutate "Clamp: the lower end is not clipped"             $f ': phi < rule_.eps ? -1 : 0;' ': 0;' laws golden
+mutate "Clamp: a slope outside"                          $f 'if (clipped(c)) return 0;' '' laws
+mutate "Clamp: the lower end is not clipped"             $f 'exceeds(c, clip_above_) ? -1 :' 'false ? -1 :' laws golden
 mutate "Clamp: m3 dropped outside"                       $f '* ::cos(rule_.eps)) - m3_;' '* ::cos(rule_.eps));' laws golden
 mutate "finite limit at c = 1 not exact"                 $f 'ratio = upper ? m1_ * near_.cos : -m1_ * far_.cos;' 'ratio = upper ? near_.cos : -m1_ * far_.cos;' laws
 mutate "slope at 1 taken far from 1"                     $f 'X const nearest = 1 - below_one<X>;' 'X const nearest = 1 - 1e-3;' laws edges

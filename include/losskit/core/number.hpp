@@ -2,8 +2,9 @@
 // dual number.
 //
 // Every Number spells the same operations: + - * / unary -, comparisons that give a mask, select(mask, a, b), and,
-// found by argument-dependent lookup, abs min max copysign sqrt exp log log1p expm1 pow. It mixes with int and double
-// literals and rounds them once, so that no float formula slips into double.
+// found by argument-dependent lookup, abs min max copysign fma sqrt exp log log1p expm1 pow. It mixes with int and double
+// literals and rounds them once, so that no float formula slips into double. fma(a, b, c) = a b + c is rounded once on every
+// machine.
 #pragma once
 #include <cmath>
 #include <limits>
@@ -17,7 +18,7 @@ concept Number = requires(X x) {
   typename X::scalar;      // the type of one lane
   X(0.5) + 1.0 * x - 2;
   select(x < x, x, x);
-  abs(x), min(x, x), max(x, x), copysign(x, x);
+  abs(x), min(x, x), max(x, x), copysign(x, x), fma(x, x, x);
   sqrt(x), exp(x), log(x), log1p(x), expm1(x), pow(x, x);
 };
 
@@ -53,6 +54,9 @@ struct Scalar {
   friend LOSSKIT_HD Scalar floor(Scalar a) { return T(::floor(a.v)); }
   friend LOSSKIT_HD Scalar copysign(Scalar a, Scalar b) {
     if constexpr (sizeof(T) == 4) return ::copysignf(a.v, b.v); else return ::copysign(a.v, b.v);
+  }
+  friend LOSSKIT_HD Scalar fma(Scalar a, Scalar b, Scalar c) {
+    if constexpr (sizeof(T) == 4) return ::fmaf(a.v, b.v, c.v); else return ::fma(a.v, b.v, c.v);
   }
   friend LOSSKIT_HD Scalar sqrt(Scalar a) {
     if constexpr (sizeof(T) == 4) return ::sqrtf(a.v); else return ::sqrt(a.v);
@@ -99,6 +103,10 @@ struct stored_number {
 };
 template <class S>
 using computed = typename stored_number<S>::computed;
+
+// What a number of X loses of a double: k = X(k) + lost<X>(k). 0 where X is made of doubles.
+template <class X>
+LOSSKIT_HD constexpr double lost(double k) { return k - static_cast<double>(static_cast<typename X::scalar>(k)); }
 
 // The type whose spacing decides what "nearest below 1" means for a Number: what is stored, else what computes.
 template <class X>

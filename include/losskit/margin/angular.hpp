@@ -10,13 +10,18 @@
 //
 // continuous, monotone and C1 for every m1; k = -1 where a negative m2 makes phi < 0.
 //
-// How it is computed. sin(theta) = sqrt((1 - c)(1 + c)), which does not cancel. No acos: with t = the angle to the nearer
-// pole, t = atan2(sin(theta), |c|), both ends of [-1, 1] keep full relative precision:
+// How it is computed. sin(theta) = sqrt(1 - c^2), where 1 - c^2 is rounded once and so does not cancel. No acos: with t = the
+// angle to the nearer pole, t = atan2(sin(theta), |c|), both ends of [-1, 1] keep full relative precision:
 //
 //   c >= 0:  phi = P + m1 t,  P = m2           c < 0:  phi = P - m1 t,  P = m1 pi + m2
-//   cos(phi) = cos(P) cos(m1 t) -+ sin(P) sin(m1 t)       sin(phi) = sin(P) cos(m1 t) +- cos(P) sin(m1 t)
 //
-// and for m1 = 1, cos(t) = |c| and sin(t) = sin(theta): no angle at all.
+// For m1 = 1, cos(t) = |c| and sin(t) = sin(theta), no angle at all:
+//
+//   cos(phi) = cos(P) cos(t) -+ sin(P) sin(t)       sin(phi) = sin(P) cos(t) +- cos(P) sin(t)
+//
+// Otherwise whole half turns n pi are taken off P first, and what is left of phi is kept as x + e, e the roundings that made x:
+//
+//   cos(phi) = (-1)^n (cos(x) - e sin(x))           sin(phi) = (-1)^n (sin(x) + e cos(x))
 //
 // Ends. c outside [-1, 1] has the value at +-1. The slope grows like sin(P) / sin(theta) as |c| -> 1; for |c| >= 1 it is the
 // slope at the nearest number below 1 of the stored type. Where sin(P) = 0 (m2 = 0 at c = 1; an integer m1 too at c = -1)
@@ -50,8 +55,8 @@ class AngularMargin {
     if ((is<LegacyLinear> || is<FallToCosine> || is<Easy>)&&m1 != 1)
       fail<ParameterError>("%s: the rule %s is published for m1 = 1 only, not m1 = %g; use Monotone", who, PastPi::name, m1);
     double const whole = std::floor(m1), turn = std::fmod(whole, 2) == 0 ? 1 : -1, part = (m1 - whole) * pi + m2;
-    near_ = {std::cos(m2), std::sin(m2)};
-    far_ = {turn * std::cos(part), turn * std::sin(part)};
+    near_ = {std::cos(m2), std::sin(m2), m2, 0, 1};
+    far_ = {turn * std::cos(part), turn * std::sin(part), part, whole, turn};
     if constexpr (is<Clamp>) {
       double const first = (rule.eps - m2) / m1, last = (pi - rule.eps - m2) / m1;
       clip_above_ = first > 0 ? std::cos(first) : 2;
@@ -103,26 +108,27 @@ class AngularMargin {
   static constexpr bool monotone = is<Monotone> || is<ContinuousLinear>;
 
  private:
-  struct Direction { double cos, sin; };
+  struct Pole { double cos, sin, rest, turns, sign; };  // P = turns pi + rest, cos(P) = sign cos(rest), sin(P) = sign sin(rest)
   template <class X>
-  struct Turned { X cos, sin, phi; };  // of phi = m1 theta + m2
+  struct Turned { X cos, sin, half_turns; };  // of phi = m1 theta + m2: its cosine, its sine, k = floor(phi / pi)
 
   template <class X>
   LOSSKIT_HD Turned<X> turned(X c) const {
-    X const a = abs(c), s = sqrt((1 - c) * (1 + c));
+    X const a = abs(c), q = fma(-c, c, X(1)), s = sqrt(q);
     bool const upper = c >= 0;
-    Direction const p = upper ? near_ : far_;
+    Pole const p = upper ? near_ : far_;
     X const side = upper ? 1 : -1;
-    if (m1_ == 1) return {p.cos * a - side * p.sin * s, p.sin * a + side * p.cos * s, X(0)};
-    X const t = m1_ * atan2(s, a), x = cos(t), y = sin(t);
-    return {p.cos * x - side * p.sin * y, p.sin * x + side * p.cos * y, upper ? m2_ + t : m1_ * pi + m2_ - t};
-  }
-
-  // k = floor(phi / pi). For m1 = 1 the sign of sin(phi) tells it: phi is then inside (-pi, 2 pi).
-  template <class X>
-  LOSSKIT_HD X half_turns(Turned<X> const& at) const {
-    if (m1_ == 1) return at.sin < 0 ? (m2_ > 0 ? 1 : -1) : 0;
-    return floor(at.phi * (1 / pi));
+    if (m1_ == 1) {
+      X const y = p.sin * a + side * p.cos * s;  // its sign tells k: phi is inside (-pi, 2 pi)
+      return {p.cos * a - side * p.sin * s, y, y < 0 ? (m2_ > 0 ? 1 : -1) : 0};
+    }
+    // m1 (t + dt) + rest = x + e. dt is what the root loses, (q - s^2) / (2 s), times d t / d s = a; e is the rounding of x, what
+    // the difference d loses (in two steps, whichever of rest and x is larger), m1 dt, and what X loses of m1 and of rest.
+    X const t = side * atan2(s, a), dt = side * a * fma(-s, s, q) / (2 * max(s, X(1e-30)));
+    X const m = m1_, rest = p.rest, x = fma(m, t, rest), d = rest - x, back = d - rest;
+    X const e = fma(m, t, d) + (rest - (d - back)) - (x + back) + fma(m, dt, lost<X>(m1_) * t) + lost<X>(p.rest);
+    X const cos_x = cos(x), sin_x = sin(x);
+    return {p.sign * fma(-e, sin_x, cos_x), p.sign * fma(e, cos_x, sin_x), p.turns + floor(x * (1 / pi))};
   }
 
   // Clamp: which end of [eps, pi - eps] holds phi: 1 past pi - eps, -1 below eps, 0 inside.
@@ -150,8 +156,7 @@ class AngularMargin {
       if (m2_ == 0) return c - m3_;
     }
     if constexpr (is<Monotone>) {
-      X const k = half_turns(at);
-      X const sign = 1 - 2 * abs(k - 2 * floor(k * 0.5));  // (-1)^k
+      X const k = at.half_turns, sign = 1 - 2 * abs(k - 2 * floor(k * 0.5));  // (-1)^k
       return sign * at.cos - 2 * k - m3_;
     } else if constexpr (is<Clamp>) {
       if (int const end = clipped(c)) return X(-end * ::cos(rule_.eps)) - m3_;
@@ -175,14 +180,14 @@ class AngularMargin {
     if ((c >= 1 || c <= -1) && (upper ? near_ : far_).sin == 0)
       ratio = upper ? m1_ * near_.cos : -m1_ * far_.cos;
     else
-      ratio = (inside < c || c < inside ? turned(inside) : at).sin / sqrt((1 - inside) * (1 + inside));
+      ratio = (inside < c || c < inside ? turned(inside) : at).sin / sqrt(fma(-inside, inside, X(1)));
     if constexpr (is<Monotone>) ratio = abs(ratio);
-    return m1_ * ratio;
+    return fma(X(m1_), ratio, lost<X>(m1_) * ratio);  // m1 ratio, rounded once
   }
 
   double m1_, m2_, m3_;
   [[no_unique_address]] PastPi rule_;
-  Direction near_, far_;  // of P = m2, and of P = m1 pi + m2
+  Pole near_, far_;  // P = m2, and P = m1 pi + m2
   double break_;          // the cosine where phi = pi; -2 where there is none
   double clip_above_ = 2, clip_below_ = -2;  // Clamp: the cosines where phi is eps and pi - eps; +-2 where there are none
 };
