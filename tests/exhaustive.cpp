@@ -47,8 +47,8 @@ struct Settings {
 constexpr char const* legend =
     "Errors in ulp (the spacing of floats) of the largest term of the sum that makes the value, or the slope; the sum counts as one:\n"
     "  margins          value: c cos m2, sin(theta) sin m2, 2k, m3; slope: cos m2, c sin m2 / sin(theta); past the break what replaces them\n"
-    "    with m1 != 1   value: cos P cos(m1 t), sin P sin(m1 t), 2k, m3, (m1 t) sin(phi); slope: m1 / sin(theta) times sin P cos(m1 t),\n"
-    "                   cos P sin(m1 t), (m1 t) cos(phi): the last of each is what one ulp of the angle m1 t is worth\n"
+    "    with m1 != 1   value: cos(phi), 2k, m3, (m1 t) sin(phi); slope: itself, (m1 t) cos(phi) m1 / sin(theta): the last of each\n"
+    "                   is what one ulp of m1 t is worth, t the angle to the nearer pole\n"
     "    Annealed       those of its margin, and lambda c (slope: lambda), all over 1 + lambda\n"
     "  rest rules       value: (1 + t) c, c, t; slope: itself\n"
     "  objectives       value and slope: themselves, all their terms being of one sign\n"
@@ -80,9 +80,9 @@ class MarginTerms<M> {
 
  public:
   explicit MarginTerms(M const& margin)
-      : m1_(margin.m1()), m2_(margin.m2()), m3_(std::fabs(margin.m3())), upper_(m2_), lower_(m1_ * pi + m2_) {
+      : m1_(margin.m1()), m3_(std::fabs(margin.m3())), cos_m2_(std::fabs(std::cos(margin.m2()))), sin_m2_(std::fabs(std::sin(margin.m2()))) {
     if (replaced && margin.kinks().count) break_ = margin.kinks().at[0];
-    if (std::is_same_v<Rule, LegacyLinear>) constant_ = std::fabs(m2_ * std::sin(m2_));
+    if (std::is_same_v<Rule, LegacyLinear>) constant_ = std::fabs(margin.m2()) * sin_m2_;
     if (std::is_same_v<Rule, ContinuousLinear>) constant_ = 1 + break_;
   }
 
@@ -90,39 +90,28 @@ class MarginTerms<M> {
     double const a = std::fabs(c), value = std::max(m3_, std::fabs(at.value.v)), slope = std::fabs(at.slope.v);  // 2k is within 1 of psi
     if (replaced && c <= break_) return {std::max({value, a, constant_}), 1};
     double const s = std::sqrt((1 - c) * (1 + c)), inside = std::min(a, 1 - 0x1p-24), s_floor = std::sqrt((1 - inside) * (1 + inside));
-    if (m1_ == 1) return {std::max({value, a * upper_.cos, s * upper_.sin}), detached ? 1 : std::max({slope, upper_.cos, inside * upper_.sin / s_floor})};
-    // Rough values will do, but for where a term is 0.
-    Pole const& pole = c >= 0 ? upper_ : lower_;
-    float const angle = static_cast<float>(m1_) * std::atan2(static_cast<float>(s), static_cast<float>(a));
-    double const ct = std::fabs(static_cast<double>(std::cos(angle))), st = std::fabs(static_cast<double>(std::sin(angle)));
-    double const sin_phi = slope * s_floor / m1_, cos_phi = std::sqrt(std::max(0.0, 1 - sin_phi * sin_phi)), t = static_cast<double>(angle);
-    return {std::max({value, pole.cos * ct, pole.sin * st, t * sin_phi}),
-            detached ? 1 : std::max({slope, m1_ / s_floor * std::max({pole.sin * ct, pole.cos * st, t * cos_phi})})};
+    if (m1_ == 1) return {std::max({value, a * cos_m2_, s * sin_m2_}), detached ? 1 : std::max({slope, cos_m2_, inside * sin_m2_ / s_floor})};
+    double const sin_phi = slope * s_floor / m1_, cos_phi = std::sqrt(std::max(0.0, 1 - sin_phi * sin_phi));
+    double const turn = m1_ * static_cast<double>(std::atan2(static_cast<float>(s), static_cast<float>(a)));  // roughly
+    return {std::max({value, cos_phi, turn * sin_phi}), detached ? 1 : std::max(slope, m1_ / s_floor * turn * cos_phi)};
   }
 
  private:
-  struct Pole {  // |cos P| and |sin P|; of a multiple of pi the sine is 0
-    double cos, sin;
-    explicit Pole(double p) : cos(std::fabs(std::cos(p))), sin(std::fabs(std::sin(p)) < 1e-12 ? 0 : std::fabs(std::sin(p))) {}
-  };
-  double m1_, m2_, m3_, break_ = -2, constant_ = 0;
-  Pole upper_, lower_;
+  double m1_, m3_, cos_m2_, sin_m2_, break_ = -2, constant_ = 0;
 };
 
 template <class M>
 class MarginTerms<Annealed<M>> {
  public:
-  explicit MarginTerms(Annealed<M> const& annealed) : margin_(annealed.margin()), terms_(margin_) {}
+  explicit MarginTerms(Annealed<M> const& annealed) : lambda_(annealed.lambda()), terms_(annealed.margin()) {}
   Terms operator()(double c, Jet<Scalar<double, float>> const& at) const {
-    double const lambda = 5;  // the default, which is what is walked
-    auto const psi = Jet<Scalar<double, float>>{(1 + lambda) * at.value - lambda * c, (1 + lambda) * at.slope - lambda};
-    Terms const inner = terms_(c, psi);
-    return {std::max(std::max(inner.value, lambda * std::fabs(c)) / (1 + lambda), std::fabs(at.value.v)),
-            std::max(std::max(inner.slope, lambda) / (1 + lambda), std::fabs(at.slope.v))};
+    Terms const inner = terms_(c, {(1 + lambda_) * at.value - lambda_ * c, (1 + lambda_) * at.slope - lambda_});
+    return {std::max(std::max(inner.value, lambda_ * std::fabs(c)) / (1 + lambda_), std::fabs(at.value.v)),
+            std::max(std::max(inner.slope, lambda_) / (1 + lambda_), std::fabs(at.slope.v))};
   }
 
  private:
-  M margin_;
+  double lambda_;
   MarginTerms<M> terms_;
 };
 

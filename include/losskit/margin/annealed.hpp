@@ -37,6 +37,7 @@ class Annealed {
   }
   Kinks kinks() const { return kinks_of(margin_); }
   M const& margin() const { return margin_; }
+  double lambda() const { return lambda_; }
 
  private:
   template <class X>
