@@ -340,7 +340,7 @@ class cuda {
   }
 
   cudaStream_t stream_;
-  [[no_unique_address]] Blas blas_;
+  Blas blas_;
 };
 cuda(cudaStream_t) -> cuda<no_blas>;
 template <class Blas>

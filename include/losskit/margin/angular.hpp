@@ -186,7 +186,7 @@ class AngularMargin {
   }
 
   double m1_, m2_, m3_;
-  [[no_unique_address]] PastPi rule_;
+  PastPi rule_;
   Pole near_, far_;  // P = m2, and P = m1 pi + m2
   double break_;          // the cosine where phi = pi; -2 where there is none
   double clip_above_ = 2, clip_below_ = -2;  // Clamp: the cosines where phi is eps and pi - eps; +-2 where there are none

@@ -71,13 +71,18 @@ struct SumsOf;
 
 struct Nothing {};
 
+// sum of e r, where dL/ds is asked for.
+template <class X, bool Asked>
+struct MomentSum {};
+template <class X>
+struct MomentSum<X, true> { X moment = 0; };
+
 // Sums are added to member by member, never assigned whole: compilers then hold them in registers.
 // sum of e; classes not below the target (the rank); classes above the threshold; sum of e r where Moment is asked for.
 template <class X, bool Moment>
-struct RowSums {
+struct RowSums : MomentSum<X, Moment> {
   static constexpr bool paired = false, has_moment = Moment;
   X z = 0, above = 0, hard = 0;
-  [[no_unique_address]] std::conditional_t<Moment, X, Nothing> moment{};
 
   // One more class: its e and r, whether it is not below the target, whether it is above the threshold.
   template <class Mask, class T>
@@ -85,37 +90,34 @@ struct RowSums {
     z = z + e;
     above = select(is_above, above + 1, above);
     hard = select(is_hard, hard + 1, hard);
-    if constexpr (Moment) moment = moment + e * r;
+    if constexpr (Moment) this->moment = this->moment + e * r;
   }
   LOSSKIT_HD LOSSKIT_INLINE void add(RowSums const& b) {
     z = z + b.z;
     above = above + b.above;
     hard = hard + b.hard;
-    if constexpr (Moment) moment = moment + b.moment;
+    if constexpr (Moment) this->moment = this->moment + b.moment;
   }
   // Every member through f(member, its zero): lanes to one number, a mask that leaves lanes out.
   template <class F>
   LOSSKIT_HD LOSSKIT_INLINE auto map(F f) const {
-    using Y = decltype(f(z, X(0)));
-    if constexpr (Moment)
-      return RowSums<Y, Moment>{f(z, X(0)), f(above, X(0)), f(hard, X(0)), f(moment, X(0))};
-    else
-      return RowSums<Y, Moment>{f(z, X(0)), f(above, X(0)), f(hard, X(0)), {}};
+    RowSums<decltype(f(z, X(0))), Moment> r{{}, f(z, X(0)), f(above, X(0)), f(hard, X(0))};
+    if constexpr (Moment) r.moment = f(this->moment, X(0));
+    return r;
   }
 };
 
 // The same with e relative to m: (m, z) + (m', z') = (M, z exp(m - M) + z' exp(m' - M)), M = max(m, m').
 template <class X, bool Moment>
-struct PairSums {
+struct PairSums : MomentSum<X, Moment> {
   static constexpr bool paired = true, has_moment = Moment;
   // A number no logit reaches; finite, so that m - m' is never NaN.
   static constexpr double lowest = -1e30;
   X m = lowest, z = 0, above = 0, hard = 0;
-  [[no_unique_address]] std::conditional_t<Moment, X, Nothing> moment{};
 
   template <class Mask, class T>
   LOSSKIT_HD LOSSKIT_INLINE void add(Relative<T> const& exp_of, X, X r, Mask is_above, Mask is_hard) {
-    PairSums one{X(exp_of.s) * r, X(1), select(is_above, X(1), X(0)), select(is_hard, X(1), X(0)), {}};
+    PairSums one{{}, X(exp_of.s) * r, X(1), select(is_above, X(1), X(0)), select(is_hard, X(1), X(0))};
     if constexpr (Moment) one.moment = r;
     add(one);
   }
@@ -125,13 +127,12 @@ struct PairSums {
     z = z * p + b.z * q;
     above = above + b.above;
     hard = hard + b.hard;
-    if constexpr (Moment) moment = moment * p + b.moment * q;
+    if constexpr (Moment) this->moment = this->moment * p + b.moment * q;
   }
   template <class F>
   LOSSKIT_HD LOSSKIT_INLINE auto map(F f) const {
-    using Y = decltype(f(z, X(0)));
-    PairSums<Y, Moment> r{f(m, X(lowest)), f(z, X(0)), f(above, X(0)), f(hard, X(0)), {}};
-    if constexpr (Moment) r.moment = f(moment, X(0));
+    PairSums<decltype(f(z, X(0))), Moment> r{{}, f(m, X(lowest)), f(z, X(0)), f(above, X(0)), f(hard, X(0))};
+    if constexpr (Moment) r.moment = f(this->moment, X(0));
     return r;
   }
 };

@@ -250,7 +250,7 @@ class LaneTeam {
     template <class F>
     LOSSKIT_HD LOSSKIT_INLINE void add(At const& at, P const& raw, Sums const& zero, F const& f) {
       bool inside = true;
-      LOSSKIT_UNROLL for (int l = 0; l < W; ++l) inside = inside && raw.v[l].v >= T(-1) && raw.v[l].v <= T(1);
+      LOSSKIT_UNROLL for (int l = 0; l < W; ++l) inside = inside && abs(raw.v[l]) <= T(1);
       P x = raw;
       if (!inside)
         LOSSKIT_UNROLL for (int l = 0; l < W; ++l) x.v[l] = tamed<T, S>(raw.v[l].v, all.odd);

@@ -90,6 +90,9 @@ struct alignas(16) Pack {
   friend LOSSKIT_HD LOSSKIT_INLINE Pack max(Pack const& a, Pack const& b) { return each([&](int i) { return max(a.v[i], b.v[i]); }); }
   friend LOSSKIT_HD LOSSKIT_INLINE Pack copysign(Pack const& a, Pack const& b) { return each([&](int i) { return copysign(a.v[i], b.v[i]); }); }
   friend LOSSKIT_HD LOSSKIT_INLINE Pack pow(Pack const& a, Pack const& b) { return each([&](int i) { return pow(a.v[i], b.v[i]); }); }
+  friend LOSSKIT_HD LOSSKIT_INLINE Pack fma(Pack const& a, Pack const& b, Pack const& c) {
+    return each([&](int i) { return fma(a.v[i], b.v[i], c.v[i]); });
+  }
   friend LOSSKIT_HD LOSSKIT_INLINE Pack exp2_of(Pack const& k, Pack const& k_low, Pack const& x, Pack const& h) {
     return each([&](int i) { return exp2_of(k.v[i], k_low.v[i], x.v[i], h.v[i]); });
   }
