@@ -37,6 +37,7 @@ breaks(margin/arc.hpp "  static constexpr char const* name = \"ArcMargin\"" "")
 breaks(margin/none.hpp "  static constexpr char const* name = \"NoMargin\"" "")
 breaks(margin/past_pi.hpp "struct Easy { static constexpr char const* name = \"Easy\"" "")
 breaks(margin/arc.hpp "// nothing here can throw" "")
+breaks(margin/arc.hpp "  [no_unique_address] Easy rule_" "..no_unique_address")
 
 breaks(core/view.hpp "#include \"losskit/margin/arc.hpp\"" "includes .*higher layer")
 breaks(core/config.hpp "#include \"losskit/core/view.hpp\"" "includes .*higher layer")

@@ -33,7 +33,6 @@ function(losskit_nvcc_test name file archs)
   set_tests_properties("${losskit_test_prefix}gpu/${name}" PROPERTIES COST 100)
 endfunction()
 
-file(GLOB_RECURSE losskit_device_headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/include/losskit/*.cuh")
 foreach(header IN LISTS losskit_device_headers)
   get_filename_component(name "${header}" NAME)
   losskit_nvcc_test(alone/${name} "${header}" 90)
