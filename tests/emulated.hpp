@@ -1,7 +1,11 @@
 // A GPU's warps, blocks and clusters on the CPU: every lane is a thread, barriers are real, and shared memory is shared. Runs the
 // text of team/lanes.hpp, so that a missing barrier, a wrong tail or an index past the end shows without a GPU.
 #pragma once
-#include <barrier>
+#include <pthread.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <memory>
@@ -57,26 +61,38 @@ struct OrdersNothing {
 };
 #endif
 
+// Orders those who meet at it and nobody else; libstdc++'s shares counters with every other, so that a sanitizer sees more order.
+class Barrier {
+ public:
+  explicit Barrier(int count) { pthread_barrier_init(&barrier_, nullptr, static_cast<unsigned>(count)); }
+  Barrier(Barrier const&) = delete;
+  ~Barrier() { pthread_barrier_destroy(&barrier_); }
+  void meet() { pthread_barrier_wait(&barrier_); }
+
+ private:
+  pthread_barrier_t barrier_;
+};
+
 // Threads that wait for work: to start them for every kernel would take longer than the kernels.
 class Crew {
  public:
-  explicit Crew(int members) : meet_(members + 1) {
+  explicit Crew(int members) : barrier_(members + 1) {
     for (int k = 0; k < members; ++k)
       threads_.emplace_back([this, k] {
         for (;;) {
-          meet_.arrive_and_wait();
+          barrier_.meet();
           if (!work_) return;
           (*work_)(k);
-          meet_.arrive_and_wait();
+          barrier_.meet();
         }
       });
   }
-  ~Crew() { meet_.arrive_and_wait(); }
+  ~Crew() { barrier_.meet(); }
   // work(k) on every member.
   void run(std::function<void(int)> const& work) {
     work_ = &work;
-    meet_.arrive_and_wait();
-    meet_.arrive_and_wait();
+    barrier_.meet();
+    barrier_.meet();
     work_ = nullptr;
   }
   template <int members>
@@ -86,10 +102,17 @@ class Crew {
   }
 
  private:
-  std::barrier<> meet_;
+  Barrier barrier_;
   std::function<void(int)> const* work_ = nullptr;
   std::vector<std::jthread> threads_;
 };
+
+// A GPU would fault, or its neighbour would.
+inline void expect(bool right, char const* what) {
+  if (right) return;
+  std::fprintf(stderr, "emulated lanes: %s\n", what);
+  std::abort();
+}
 
 // What the lanes of one cluster share.
 template <int Lanes, int Warps>
@@ -97,26 +120,30 @@ struct Machine {
   static constexpr int warp = Lanes / Warps;
   static constexpr std::size_t largest = 192;  // bytes of a sum
 
-  Machine(int blocks_, std::size_t room) : blocks(blocks_), all(blocks_ * Lanes) {
+  Machine(int blocks_, std::size_t room) : blocks(blocks_), barrier(blocks_ * Lanes) {
     for (int b = 0; b < blocks; ++b) {
       block.push_back(std::make_unique<Block>());
-      block.back()->room.resize(room / sizeof(Line));
+      block.back()->room.assign(room / sizeof(Line) + 1, Line{});
     }
+  }
+  ~Machine() {
+    for (auto const& b : block)
+      for (unsigned char byte : b->room.back().byte) expect(byte == 0, "a lane wrote past the room of its block");
   }
   struct alignas(16) Line { unsigned char byte[16]; };
   struct Warp {
-    std::barrier<> meet{warp};
+    Barrier barrier{warp};
     Line said[2][std::size_t(warp) * largest / sizeof(Line)];
   };
   struct Block {
-    std::barrier<> meet{Lanes};
+    Barrier barrier{Lanes};
     Warp warp_of[std::size_t(Warps)];
     Line mail[Warps + 1][largest / sizeof(Line)];
     Line own[2][largest / sizeof(Line)];
     std::vector<Line> room;
   };
   int blocks;
-  std::barrier<> all;
+  Barrier barrier;
   std::vector<std::unique_ptr<Block>> block;
 };
 
@@ -131,8 +158,8 @@ class EmulatedGroup {
   int lane() const { return lane_; }
   int block() const { return block_; }
   int blocks() const { return machine_->blocks; }
-  void sync() const { mine().meet.arrive_and_wait(); }
-  void sync_blocks() const { machine_->all.arrive_and_wait(); }
+  void sync() const { mine().barrier.meet(); }
+  void sync_blocks() const { machine_->barrier.meet(); }
 
   template <class X>
   X swap(X const& x, int d) const { return exchange(x, (lane_ % M::warp) ^ d); }
@@ -149,7 +176,11 @@ class EmulatedGroup {
   template <class X>
   X* their(int k, int b) const { return reinterpret_cast<X*>(machine_->block[std::size_t(b)]->own[k]); }
   // What was asked for comes as late as it may.
-  void ask(void* to, void const* from) { asked_.push_back({to, from}); }
+  void ask(void* to, void const* from) {
+    for (auto const p : {static_cast<void const*>(to), from})
+      expect(reinterpret_cast<std::uintptr_t>(p) % 16 == 0, "16 bytes asked for off their alignment");
+    asked_.push_back({to, from});
+  }
   void arrived() {
     for (auto const& [to, from] : asked_) std::memcpy(to, from, 16);
     asked_.clear();
@@ -167,7 +198,7 @@ class EmulatedGroup {
     auto const place = [&](int lane) { return reinterpret_cast<unsigned char*>(w.said[turn_]) + std::size_t(lane) * M::largest; };
     turn_ = !turn_;  // a lane may be one exchange ahead of another that still reads
     std::memcpy(place(lane_ % M::warp), &x, sizeof x);
-    w.meet.arrive_and_wait();
+    w.barrier.meet();
     X y;
     std::memcpy(&y, place(from), sizeof y);
     return y;

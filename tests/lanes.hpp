@@ -5,11 +5,16 @@
 
 namespace test {
 
-template <bool Keeps, class Space = host> using Warp = emulated<32, 1, Keeps, 1, Space>;
-template <bool Keeps, class Space = host> using Few = emulated<4, 2, Keeps, 1, Space>;  // a small block, for formulas
-template <bool Keeps, class Space = host> using Block = emulated<64, 2, Keeps, 1, Space>;
-template <bool Keeps, class Space = host> using TwoBlocks = emulated<64, 2, Keeps, 2, Space>;    // a cluster
-template <bool Keeps, class Space = host> using FourBlocks = emulated<32, 4, Keeps, 4, Space>;
+template <bool Keeps, class Space = host>
+using Warp = emulated<32, 1, Keeps, 1, Space>;
+template <bool Keeps, class Space = host>
+using Few = emulated<4, 2, Keeps, 1, Space>;  // a small block, for formulas
+template <bool Keeps, class Space = host>
+using Block = emulated<64, 2, Keeps, 1, Space>;
+template <bool Keeps, class Space = host>
+using TwoBlocks = emulated<64, 2, Keeps, 2, Space>;  // a cluster
+template <bool Keeps, class Space = host>
+using FourBlocks = emulated<32, 4, Keeps, 4, Space>;
 
 template <int Lanes, int Warps, int Blocks>
 inline constexpr bool one_order<emulated<Lanes, Warps, true, Blocks>> = false;
@@ -38,7 +43,8 @@ template <class T>
 bool agree(std::vector<T> const& a, std::vector<T> const& b, double ulps) {
   for (std::size_t i = 0; i < a.size(); ++i) {
     double const x = double(a[i]), y = double(b[i]);
-    if (!(std::isnan(x) && std::isnan(y)) && !(x == y) && !(std::fabs(x - y) <= ulps * double(std::numeric_limits<T>::epsilon()) * std::max(1.0, std::fabs(x))))
+    if (!(std::isnan(x) && std::isnan(y)) && !(x == y) &&
+        !(std::fabs(x - y) <= ulps * double(std::numeric_limits<T>::epsilon()) * std::max(1.0, std::fabs(x))))
       return false;
   }
   return true;

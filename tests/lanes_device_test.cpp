@@ -1,9 +1,9 @@
 // A GPU's text on threads, over memory that the host does not look at: numbers stored narrower than what computes, and what rows
 // find wrong with labels, weights and scales.
+#include "lanes.hpp"
 #include "losskit/head/normalize.hpp"
 #include "losskit/loss/advance.hpp"
 #include "losskit/loss/point_loss.hpp"
-#include "lanes.hpp"
 
 #include <bit>
 #include <string>
@@ -17,7 +17,8 @@ struct Narrow {
   Narrow() = default;
   explicit Narrow(float x) {
     auto const all = std::bit_cast<std::uint32_t>(x);
-    bits = static_cast<std::uint16_t>((x != x ? all | 0x400000U : all + 0x7fffU + (all >> 16 & 1U)) >> 16);  // to the nearest, ties to even
+    bits = static_cast<std::uint16_t>((x != x ? all | 0x400000U : all + 0x7fffU + (all >> 16 & 1U)) >>
+                                      16);  // to the nearest, ties to even
   }
   explicit operator float() const { return std::bit_cast<float>(std::uint32_t(bits) << 16); }
 };
@@ -37,11 +38,17 @@ using namespace test;
 namespace {
 
 template <class T>
-VectorView<T, device> there(VectorView<T> v) { return {v.data, v.size}; }
+VectorView<T, device> there(VectorView<T> v) {
+  return {v.data, v.size};
+}
 template <class T>
-MatrixView<T, device> there(MatrixView<T> m) { return {m.data, m.rows, m.cols, m.stride}; }
+MatrixView<T, device> there(MatrixView<T> m) {
+  return {m.data, m.rows, m.cols, m.stride};
+}
 template <class T>
-VectorView<T, device> there(std::vector<T>& v) { return there(view(v)); }
+VectorView<T, device> there(std::vector<T>& v) {
+  return there(view(v));
+}
 
 // --- narrow numbers --------------------------------------------------------------------------------------------------------
 
@@ -77,7 +84,8 @@ struct Narrows {
 struct Both {
   Narrows narrow;
   Guarded<float> wide;
-  Both(idx rows, idx cols, idx gap, idx offset, unsigned seed, double spread) : narrow(rows, cols, gap, offset, 0), wide(rows, cols) {
+  Both(idx rows, idx cols, idx gap, idx offset, unsigned seed, double spread)
+      : narrow(rows, cols, gap, offset, 0), wide(rows, cols) {
     std::mt19937 random(seed);
     std::uniform_real_distribution<float> number(-static_cast<float>(spread), static_cast<float>(spread));
     for (idx i = 0; i < rows; ++i)
@@ -109,7 +117,8 @@ bool rounds(Guarded<float> const& exact, Narrows const& narrow, double ulps) {
 
 template <class B>
 void compare_narrow(B const& backend, Loss const& loss, idx rows, idx cols, idx gap, idx offset, unsigned seed) {
-  INFO(std::string(loss.margin.own_name()) << " s = " << loss.scale << ", " << rows << " x " << cols << " + " << gap << " at " << offset);
+  INFO(std::string(loss.margin.own_name()) << " s = " << loss.scale << ", " << rows << " x " << cols << " + " << gap << " at "
+                                           << offset);
   Both c(rows, cols, gap, offset, seed, 0.9), up(rows, cols, 0, (offset + 3) % 8, seed + 1, 1);
   Problem<float> p(rows, cols, seed);  // labels and weights
   if (rows > 2) p.labels[1] = -5;
@@ -119,7 +128,8 @@ void compare_narrow(B const& backend, Loss const& loss, idx rows, idx cols, idx 
   wide.weights = wide_weights.weights, wide.class_weights = wide_weights.class_weights, wide.upstream = wide_weights.upstream;
   narrow.weights = there(wide.weights), narrow.class_weights = there(wide.class_weights), narrow.upstream = there(wide.upstream);
   Options options{.upstream = 1.5, .ignore_label = -5, .top_k = 3};
-  std::vector<std::byte> memory(workspace_bytes<Narrow>(backend, rows, cols, Placement::accumulate) + workspace_bytes<float>(serial{}, rows, cols, Placement::accumulate));
+  std::vector<std::byte> memory(workspace_bytes<Narrow>(backend, rows, cols, Placement::accumulate) +
+                                workspace_bytes<float>(serial{}, rows, cols, Placement::accumulate));
   WorkspaceIn<device> const workspace{memory.data(), static_cast<idx>(memory.size())};
   double const ulps = allowed<float>(loss, loss.scale);
 
@@ -129,8 +139,10 @@ void compare_narrow(B const& backend, Loss const& loss, idx rows, idx cols, idx 
   std::vector<float> losses(size(rows)), nlosses(losses), slopes(losses), nslopes(losses), nlater_slopes(losses);
   std::vector<SavedRow> saved(size(rows)), nsaved(saved);
 
-  auto const a = loss_and_gradient(serial{}, loss, wide, g.matrix(), view(memory), options, Outputs<float>{view(losses), view(slopes), {}});
-  auto const b = loss_and_gradient(backend, loss, narrow, ng.matrix(), workspace, options, Outputs<float, device>{there(nlosses), there(nslopes), {}});
+  auto const a =
+      loss_and_gradient(serial{}, loss, wide, g.matrix(), view(memory), options, Outputs<float>{view(losses), view(slopes), {}});
+  auto const b = loss_and_gradient(backend, loss, narrow, ng.matrix(), workspace, options,
+                                   Outputs<float, device>{there(nlosses), there(nslopes), {}});
   expect_same_counts(a, b);
   CHECK(std::fabs(a.loss - b.loss) <= ulps * 1.2e-7 * std::max(1.0, a.loss));
   CHECK(agree(losses, nlosses, ulps));
@@ -146,7 +158,8 @@ void compare_narrow(B const& backend, Loss const& loss, idx rows, idx cols, idx 
   CHECK(agree(slopes, nlater_slopes, ulps));
 
   logits(serial{}, loss, wide, z.matrix(), view(memory), options);
-  expect_same_counts(logits(backend, loss, narrow, nz.matrix(), workspace, options), logits(serial{}, loss, wide, z.matrix(), view(memory), options));
+  expect_same_counts(logits(backend, loss, narrow, nz.matrix(), workspace, options),
+                     logits(serial{}, loss, wide, z.matrix(), view(memory), options));
   CHECK(rounds(z, nz, 3));
   logits_backward(serial{}, loss, wide, up.read(), dz.matrix(), options);
   logits_backward(backend, loss, narrow, up.narrow.read(), ndz.matrix(), options);
@@ -169,15 +182,17 @@ void compare_narrow(B const& backend, Loss const& loss, idx rows, idx cols, idx 
   CHECK(rounds(sum, nsum, ulps));
   CHECK(rounds(sum, nlater_sum, ulps));
   CHECK(rounds(dz_sum, ndz_sum, 6));
-  for (auto const* m : {&ng, &nlater, &nz, &ndz, &nsum, &nlater_sum, &ndz_sum, &in_place, &later_in_place, &c.narrow}) CHECK(m->guards_hold());
+  for (auto const* m : {&ng, &nlater, &nz, &ndz, &nsum, &nlater_sum, &ndz_sum, &in_place, &later_in_place, &c.narrow})
+    CHECK(m->guards_hold());
 }
 
 template <class B>
 void narrow_lengths(B const& backend, std::initializer_list<idx> sizes) {
   unsigned seed = 0;
   for (idx const cols : sizes)
-    for (auto const& loss : {loss_of({{ArcMargin{0.5}}}, 30), loss_of({{SphereMargin{4.0}}}, 12, {FocalLoss{2}}, {HardNegatives<>{0.2}}),
-                             loss_of({{ArcMargin{0.5}}}, 200)}) {
+    for (auto const& loss :
+         {loss_of({{ArcMargin{0.5}}}, 30), loss_of({{SphereMargin{4.0}}}, 12, {FocalLoss{2}}, {HardNegatives<>{0.2}}),
+          loss_of({{ArcMargin{0.5}}}, 200)}) {
       ++seed;
       compare_narrow(backend, loss, 3, cols, seed % 3, seed % 8, seed);
     }
@@ -208,7 +223,9 @@ TEST_CASE("narrow numbers on lanes: the spacing of what is stored decides which 
   Batch<Narrow, std::int64_t, device> const batch(c.narrow.read(), there(p.labels));
   WorkspaceIn<device> const workspace{memory.data(), static_cast<idx>(memory.size())};
   Narrows g(1, 40, 0, 0, 9);
-  auto const run = [&] { return loss_and_gradient(Few<true, device>{}, loss_of({{ArcMargin{0.5}}}, 30), batch, g.matrix(), workspace, {}); };
+  auto const run = [&] {
+    return loss_and_gradient(Few<true, device>{}, loss_of({{ArcMargin{0.5}}}, 30), batch, g.matrix(), workspace, {});
+  };
   for (idx k = 0; k < 4; ++k) c.set(0, 9 * k, odd[k]);
   auto const r = run();
   CHECK(r.clamped == 2);
@@ -259,8 +276,10 @@ TEST_CASE("narrow numbers on lanes: normalised rows, point losses, the next scal
     Narrows ng(rows, cols, 3, 1, 9);
     std::vector<std::byte> desk(point_workspace_bytes(rows, cols));
     PointOptions const options{.upstream = double(rows * cols)};
-    auto const a = loss_and_gradient(serial{}, AdaptiveWingLoss{}, prediction.read(), truth.read(), g.matrix(), view(desk), options);
-    auto const b = loss_and_gradient(backend, AdaptiveWingLoss{}, prediction.narrow.read(), truth.narrow.read(), ng.matrix(), there(desk), options);
+    auto const a =
+        loss_and_gradient(serial{}, AdaptiveWingLoss{}, prediction.read(), truth.read(), g.matrix(), view(desk), options);
+    auto const b = loss_and_gradient(backend, AdaptiveWingLoss{}, prediction.narrow.read(), truth.narrow.read(), ng.matrix(),
+                                     there(desk), options);
     CHECK(b.loss == doctest::Approx(a.loss).epsilon(1e-6));
     CHECK(b.truth_clamped == a.truth_clamped);
     CHECK(rounds(g, ng, 8));
@@ -272,7 +291,8 @@ TEST_CASE("narrow numbers on lanes: normalised rows, point losses, the next scal
   AdaCosState state{20};
   std::vector<std::byte> memory(advance_workspace_bytes(9));
   auto const a = advance(serial{}, policy, state, Batch<float, std::int64_t>(c.read(), p.labels), view(memory));
-  advance(backend, policy, VectorView<AdaCosState, device>{&state, 1}, Batch<Narrow, std::int64_t, device>(c.narrow.read(), there(p.labels)), there(memory));
+  advance(backend, policy, VectorView<AdaCosState, device>{&state, 1},
+          Batch<Narrow, std::int64_t, device>(c.narrow.read(), there(p.labels)), there(memory));
   CHECK(state.scale == doctest::Approx(a.scale).epsilon(1e-6));
   CHECK(state.steps == 1);
 }
@@ -304,7 +324,8 @@ struct Faulty {
     Loss const loss = loss_of({{ArcMargin{0.5}}}, 20);
     std::vector<std::byte> memory(workspace_bytes<float>(backend, fault_rows, fault_cols, Placement::accumulate) + 4096);
     auto const workspace = there(memory);
-    Guarded<float> g(fault_rows, fault_cols, 1, 1, 9), sum(fault_rows, fault_cols, 1, 1, 0.25F), later(g), z(g), dz(g), dz_sum(sum);
+    Guarded<float> g(fault_rows, fault_cols, 1, 1, 9), sum(fault_rows, fault_cols, 1, 1, 0.25F), later(g), z(g), dz(g),
+        dz_sum(sum);
     std::vector<float> losses(fault_rows, 5), slopes(fault_rows, 5), later_slopes(fault_rows, 5), logit_slopes(fault_rows, 5);
     std::vector<SavedRow> saved(fault_rows);
     Outputs<float, device> const outputs{there(losses), there(slopes), {}}, saving{{}, {}, there(saved)};
@@ -332,7 +353,8 @@ struct Faulty {
     if (own_scales) host_batch.scales = view(q.scales);
     Guarded<float> expected(fault_rows, fault_cols, 0, 0, 9);
     std::vector<float> expected_losses(fault_rows);
-    auto const r = loss_and_gradient(serial{}, loss, host_batch, expected.matrix(), view(memory), options, Outputs<float>{view(expected_losses), {}, {}});
+    auto const r = loss_and_gradient(serial{}, loss, host_batch, expected.matrix(), view(memory), options,
+                                     Outputs<float>{view(expected_losses), {}, {}});
     CHECK(agree(expected, g, fault_rows, fault_cols, 6));
     CHECK(agree(expected, later, fault_rows, fault_cols, 6));
     CHECK(agree(expected_losses, losses, 6));
@@ -356,7 +378,8 @@ struct Faulty {
       CHECK(report->top1 == r.top1);
       if (what == Fault::none) continue;
       CHECK(report->fault.row == bad.front());
-      if (value == value) CHECK(report->fault.value == value); else CHECK(std::isnan(report->fault.value));
+      if (value == value) CHECK(report->fault.value == value);
+      else CHECK(std::isnan(report->fault.value));
     }
     for (auto const* m : {&g, &sum, &later, &z, &dz, &dz_sum}) CHECK(m->guards_hold());
   }
@@ -366,9 +389,7 @@ template <class E>
 std::string thrown(Fault const& fault) {
   try {
     detail::expect_no_fault(fault);
-  } catch (E const& e) {
-    return e.what();
-  } catch (...) {
+  } catch (E const& e) { return e.what(); } catch (...) {
   }
   return {};
 }
@@ -427,8 +448,10 @@ TEST_CASE("a device's faults count as valid rows: they take part in a mean") {
   std::vector<std::byte> memory(workspace_bytes<float>(backend, 4, 33, Placement::out_of_place));
   Loss const loss = loss_of({{ArcMargin{0.5}}}, 20);
   p.labels[1] = -9;
-  auto const host_report = loss_and_gradient(serial{}, loss, p.plain(), expected.matrix(), view(memory), {.reduction = Reduction::batch_mean, .ignore_label = -9});
-  auto const r = loss_and_gradient(backend, loss, Batch<float, std::int64_t, device>(there(p.cosines.matrix()), there(p.labels)), there(g.matrix()), there(memory));
+  auto const host_report = loss_and_gradient(serial{}, loss, p.plain(), expected.matrix(), view(memory),
+                                             {.reduction = Reduction::batch_mean, .ignore_label = -9});
+  auto const r = loss_and_gradient(backend, loss, Batch<float, std::int64_t, device>(there(p.cosines.matrix()), there(p.labels)),
+                                   there(g.matrix()), there(memory));
   CHECK(r.loss == doctest::Approx(host_report.loss).epsilon(1e-6));
   CHECK(agree(expected, g, 4, 33, 6));
 }
@@ -446,7 +469,8 @@ TEST_CASE("a state on a device: advance writes it, rows read it, and a bad one i
   p.labels[3] = -1;
   AdaCosScale const policy(33);
   AdaCosState state{20};
-  std::vector<std::byte> memory(std::max(advance_workspace_bytes(9), workspace_bytes<float>(backend, 9, 33, Placement::out_of_place)));
+  std::vector<std::byte> memory(
+      std::max(advance_workspace_bytes(9), workspace_bytes<float>(backend, 9, 33, Placement::out_of_place)));
   VectorView<AdaCosState, device> const held{&state, 1};
   Batch<float, std::int64_t, device> batch(there(p.cosines.matrix()), there(p.labels));
   Options const options{.ignore_label = -1};
@@ -468,7 +492,8 @@ TEST_CASE("a state on a device: advance writes it, rows read it, and a bad one i
   for (double const ceiling : {std::numeric_limits<double>::infinity(), 50.0}) {  // pairs, or one shift
     Options const with{.ignore_label = -1, .scale_ceiling = ceiling};
     auto const r = loss_and_gradient(backend, loss_of({{ArcMargin{0.5}}}, 1), batch, there(g.matrix()), there(memory), with);
-    auto const s = loss_and_gradient(serial{}, loss_of({{ArcMargin{0.5}}}, state.scale), q.plain(), expected.matrix(), view(memory), with);
+    auto const s =
+        loss_and_gradient(serial{}, loss_of({{ArcMargin{0.5}}}, state.scale), q.plain(), expected.matrix(), view(memory), with);
     CHECK(r.loss * 9 == doctest::Approx(s.loss * 8).epsilon(1e-5));
     for (idx i = 0; i < 9; ++i)
       for (idx j = 0; j < 33; ++j) expected.at(i, j) *= 8.0F / 9.0F;
@@ -477,7 +502,8 @@ TEST_CASE("a state on a device: advance writes it, rows read it, and a bad one i
   }
   for (double const bad : {-1.0, double(NAN), 51.0}) {
     state.scale = bad;
-    auto const r = loss_and_gradient(backend, loss_of({{ArcMargin{0.5}}}, 1), batch, there(g.matrix()), there(memory), {.scale_ceiling = 50});
+    auto const r = loss_and_gradient(backend, loss_of({{ArcMargin{0.5}}}, 1), batch, there(g.matrix()), there(memory),
+                                     {.scale_ceiling = 50});
     CHECK(r.loss == 0);
     CHECK(r.fault.what == Fault::scale);
     CHECK(r.fault.row == 0);

@@ -9,8 +9,9 @@ template <class B>
 void lengths_and_alignments(B const& backend) {
   unsigned seed = 0;
   for (idx const cols : lane_sizes)
-    for (auto const& loss : {loss_of({{ArcMargin{0.5}}}, 64), loss_of({{SphereMargin{4.0}}}, 12, {FocalLoss{2}}, {HardNegatives<>{0.2}}),
-                             loss_of({{CosMargin{0.35}}}, 1000)}) {
+    for (auto const& loss :
+         {loss_of({{ArcMargin{0.5}}}, 64), loss_of({{SphereMargin{4.0}}}, 12, {FocalLoss{2}}, {HardNegatives<>{0.2}}),
+          loss_of({{CosMargin{0.35}}}, 1000)}) {
       ++seed;
       compare<double>(loss, 3, cols, seed % 3, seed % 2, seed, 0.9, false, backend);
     }

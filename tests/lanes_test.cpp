@@ -1,8 +1,8 @@
 // A GPU's text on threads, in float: every call on emulated warps, blocks and clusters against the serial backend.
+#include "lanes.hpp"
 #include "losskit/head/normalize.hpp"
 #include "losskit/loss/advance.hpp"
 #include "losskit/loss/point_loss.hpp"
-#include "lanes.hpp"
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -11,7 +11,8 @@ using namespace test;
 
 namespace {
 
-Loss const bounded = loss_of({{ArcMargin{0.5}}}, 30), hard = loss_of({{SphereMargin{4.0}}}, 12, {FocalLoss{2}}, {HardNegatives<>{0.2}}),
+Loss const bounded = loss_of({{ArcMargin{0.5}}}, 30),
+           hard = loss_of({{SphereMargin{4.0}}}, 12, {FocalLoss{2}}, {HardNegatives<>{0.2}}),
            relative = loss_of({{ArcMargin{0.5}}}, 200);
 
 template <class B, class Sizes>
@@ -80,7 +81,12 @@ struct Odd {  // what the calls say of odd cosines
 
   template <class B>
   Odd(B const& backend, Loss const& loss, Problem<float>& p)
-      : gradient(p.rows, p.cols, 2, 3, 9), later(gradient), z(gradient), dz(gradient), row_losses(size(p.rows)), saved(size(p.rows)) {
+      : gradient(p.rows, p.cols, 2, 3, 9),
+        later(gradient),
+        z(gradient),
+        dz(gradient),
+        row_losses(size(p.rows)),
+        saved(size(p.rows)) {
     std::vector<std::byte> workspace(workspace_bytes<float>(backend, p.rows, p.cols, Placement::out_of_place));
     Options const options{.ignore_label = -1};
     auto const batch = p.plain();
@@ -157,8 +163,9 @@ void normalised(B const& backend) {
       struct {
         Guarded<float> y, in_place, dx, dx_in_place, sum;
         std::vector<float> norms;
-      } r{Guarded<float>(rows, cols, 1, 2, 9), x.cosines, Guarded<float>(rows, cols, 1, 3, 9), dy.cosines, Guarded<float>(rows, cols, 0, 1, 0.25F),
-          std::vector<float>(rows)};
+      } r{Guarded<float>(rows, cols, 1, 2, 9),     x.cosines,
+          Guarded<float>(rows, cols, 1, 3, 9),     dy.cosines,
+          Guarded<float>(rows, cols, 0, 1, 0.25F), std::vector<float>(rows)};
       VectorView<float const> const slopes = view(dy.weights);
       normalize_rows(on, x.cosines.matrix(), r.y.matrix(), r.norms);
       normalize_rows_backward(on, r.y.matrix(), r.norms, dy.cosines.matrix(), r.dx.matrix(), Write::assign, slopes);
@@ -190,7 +197,12 @@ void points(B const& backend, idx rows, idx cols, idx gap) {
     struct {
       PointReport fused, value;
       Guarded<float> gradient, in_place, sum, losses;
-    } r{{}, {}, Guarded<float>(rows, cols, gap, 0, 9), x.cosines, Guarded<float>(rows, cols, gap, 1, 0.25F), Guarded<float>(rows, cols, gap, 3, 9)};
+    } r{{},
+        {},
+        Guarded<float>(rows, cols, gap, 0, 9),
+        x.cosines,
+        Guarded<float>(rows, cols, gap, 1, 0.25F),
+        Guarded<float>(rows, cols, gap, 3, 9)};
     std::vector<std::byte> workspace(point_workspace_bytes(rows, cols));
     PointOptions options{.reduction = reduction, .upstream = double(rows * cols)};
     PointOutputs<float> const extra{weights.cosines.matrix(), r.losses.matrix()};
@@ -213,7 +225,8 @@ void points(B const& backend, idx rows, idx cols, idx gap) {
         CHECK(report->truth_clamped == a.fused.truth_clamped);
         CHECK(report->non_finite == (cols > 1));
       }
-      if (cols == 1) CHECK(b.fused.loss == doctest::Approx(a.fused.loss).epsilon(1e-6)); else CHECK(std::isnan(b.fused.loss));
+      if (cols == 1) CHECK(b.fused.loss == doctest::Approx(a.fused.loss).epsilon(1e-6));
+      else CHECK(std::isnan(b.fused.loss));
       CHECK(agree(a.losses, b.losses, rows, cols, 8));
       CHECK(agree(a.gradient, b.gradient, rows, cols, 8));
       CHECK(agree(a.sum, b.sum, rows, cols, 8));
@@ -283,11 +296,17 @@ struct OneOfMany {
   void sync() const {}
   void sync_blocks() const {}
   template <class X>
-  X swap(X const& x, int) const { return x; }
+  X swap(X const& x, int) const {
+    return x;
+  }
   template <class X>
-  X first(X const& x) const { return x; }
+  X first(X const& x) const {
+    return x;
+  }
   template <class P>
-  P* room() const { return reinterpret_cast<P*>(memory->data()); }
+  P* room() const {
+    return reinterpret_cast<P*>(memory->data());
+  }
   void ask(void* to, void const* from) const { std::memcpy(to, from, 16); }
   void arrived() const {}
 };
@@ -296,7 +315,8 @@ struct OneOfMany {
 struct Reserved {
   void* at;
   std::size_t bytes;
-  explicit Reserved(std::size_t n) : at(mmap(nullptr, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)), bytes(n) {
+  explicit Reserved(std::size_t n)
+      : at(mmap(nullptr, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)), bytes(n) {
     REQUIRE(at != MAP_FAILED);
     madvise(at, n, MADV_NOHUGEPAGE);
   }
@@ -314,7 +334,8 @@ TEST_CASE("a row of 2^31 + 1000 classes: each lane's part, its sums and its grad
   REQUIRE(ftruncate(file, static_cast<off_t>(bytes)) == 0);
   Reserved const cosines(copies * bytes), gradient(copies * bytes);
   for (std::size_t k = 0; k < copies; ++k)
-    REQUIRE(mmap(static_cast<char*>(cosines.at) + k * bytes, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, 0) != MAP_FAILED);
+    REQUIRE(mmap(static_cast<char*>(cosines.at) + k * bytes, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, 0) !=
+            MAP_FAILED);
   auto const base = static_cast<float*>(cosines.at);
   std::mt19937 random(1);
   std::uniform_real_distribution<float> cosine(-0.9F, 0.9F);

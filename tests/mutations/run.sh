@@ -5,7 +5,7 @@
 #   tests/mutations/run.sh Monotone     those whose name or file contains the word
 #
 # A mutation that no test notices is printed as SURVIVED, one whose line is gone as NOT APPLIED; both make the run fail.
-# CXX, CXXFLAGS and EIGEN (its include folder) may be set; JOBS mutations run at a time (default 1).
+# CXX, CXXFLAGS and EIGEN (its include folder) may be set; JOBS mutations run at a time (default 1); TESTS: no others are tried.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 word=${1:-}
@@ -17,11 +17,18 @@ $CXX -std=c++20 -c tests/main.cpp -o "$work/main.o" || exit 1
 number=0
 
 # A test that fails on the library as it is would prove nothing.
-compile() { $CXX -std=c++20 $CXXFLAGS -w -fopenmp -I"$1" -isystem "$EIGEN" "tests/$2_test.cpp" "$work/main.o" -ltbb -o "$3"; }
+# NAME_tsan: the test NAME under the thread sanitizer.
+compile() {
+  local flags=$CXXFLAGS
+  [[ $2 != *_tsan ]] || flags+=" -fsanitize=thread"
+  $CXX -std=c++20 $flags -w -fopenmp -I"$1" -isystem "$EIGEN" "tests/${2%_tsan}_test.cpp" "$work/main.o" -ltbb -o "$3"
+}
+run() { TSAN_OPTIONS=halt_on_error=1 timeout 300 "$1" --abort-after=1 >"$1.out" 2>&1; }
 declare -A sound
-for test in laws golden edges backends errors heads accuracy; do
+: "${TESTS:=laws golden edges backends errors heads accuracy lanes lanes_tsan lanes_device}"
+for test in $TESTS; do
   sound[$test]=no
-  compile "$work/include" $test "$work/$test" 2>/dev/null && "$work/$test" >/dev/null 2>&1 && sound[$test]=yes
+  compile "$work/include" $test "$work/$test" 2>/dev/null && run "$work/$test" && sound[$test]=yes
   [[ ${sound[$test]} == yes ]] || echo "$test fails without a mutation and is left out"
   rm -f "$work/$test"
 done
@@ -43,13 +50,13 @@ one() {
     verdict="NOT APPLIED"
   else
     for test in "$@"; do
-      [[ ${sound[$test]} == yes ]] || continue
+      [[ ${sound[$test]:-no} == yes ]] || continue
       if ! compile "$copy" "$test" "$copy/$test" >"$copy/log" 2>&1; then
         verdict="DOES NOT COMPILE: $(grep -m1 error "$copy/log" | cut -c1-120)"
         break
       fi
-      if ! timeout 120 "$copy/$test" >"$copy/out" 2>&1; then
-        verdict="killed by $test: $(grep -m1 'TEST CASE:' "$copy/out" | sed 's/TEST CASE: *//')"
+      if ! run "$copy/$test"; then
+        verdict="killed by $test: $(grep -m1 -E 'TEST CASE:|SUMMARY:|emulated lanes:' "$copy/$test.out" | sed 's/TEST CASE: *//; s/SUMMARY: ThreadSanitizer: \(data race\).* in /\1 in /' | cut -c1-120)"
         break
       fi
     done
@@ -176,6 +183,48 @@ mutate "simd: the row's end not written"                 $f 'if (j < n) f(Some{j
 mutate "simd: the end of a row summed unmasked"          $f 'sums.add(careful(c, Some{full, end - full}, end - full,' 'sums.add(careful(c, Some{full, end - full}, W,' backends
 mutate "simd: outside cosines not tamed"                 $f 'if (P::any_outside(x0, x1, x2, x3)) [[unlikely]]' 'if (false)' edges
 mutate "simd: accumulate forgets the target's place"     $f 'waiting_.slope += g[y];' ';' backends
+f=team/lanes.hpp
+mutate "lanes: no barrier before the warps' sums are read" $f '*this->template mail<X>(lane / warp) = x;
+      this->sync();' '*this->template mail<X>(lane / warp) = x;' lanes_tsan
+mutate "lanes: no barrier before the sum is read"        $f 'this->sync();
+      x = *all;' 'x = *all;' lanes_tsan
+mutate "lanes: a warp's sum is no barrier"               $f 'this->sync();  // a shuffle orders no memory' '' lanes_tsan
+mutate "lanes: no barrier between blocks"                $f '        this->sync_blocks();' '' lanes_tsan
+mutate "lanes: blocks always post in one place"          $f 'turn_ = !turn_;' ';' lanes_tsan
+mutate "lanes: a block's sum forgotten"                  $f 'for (int b = 1; b < this->blocks(); ++b)' 'for (int b = 2; b < this->blocks(); ++b)' lanes
+mutate "lanes: what was asked for is not waited for"     $f 'group_.arrived();' '' lanes
+mutate "lanes: the tail one short"                       $f 'n + shift_ - idx(packs - 1) * W)' 'n + shift_ - idx(packs - 1) * W - 1)' lanes
+mutate "lanes: the row begins at its pack"               $f 'pack == 0 ? shift : 0' '0' lanes
+mutate "lanes: the shift of 8 bytes"                     $f '% 16 / sizeof(S)' '% 8 / sizeof(S)' lanes
+mutate "lanes: 32-bit positions"                         $f 'idx(pack) * W - shift' 'pack * W - shift' lanes
+mutate "lanes: a cluster's lanes take each other's packs" $f 'pack += stride;' 'pack += Group::lanes;' lanes
+mutate "lanes: hole not skipped"                         $f 'l >= 0 && l < W) one = without' 'false) one = without' lanes
+mutate "lanes: lanes outside the row summed"             $f 'if (!at.whole()) one = within(one, at.from, at.to);' '' lanes
+mutate "lanes: outside cosines not tamed"                $f 'if (!inside)' 'if (false)' lanes
+mutate "lanes: odd by the spacing of what computes"      $f 'tamed<T, S>(raw' 'tamed<T, T>(raw' lanes_device
+mutate "lanes: accumulate assigns"                       $f 'add ? at.add(g, x) : at.store(g, x);' 'at.store(g, x);' lanes
+mutate "lanes: the target's slope dropped"               $f 'if (l == target) x.v[l] = slope;' '' lanes
+mutate "lanes: every lane does what one should"          $f 'if (lane() == 0) f();' 'f();' lanes_tsan
+mutate "lanes: no room for a pack that the shift adds"   $f 'packs = (n + W - 1 + W - 1) / W' 'packs = (n + W - 1) / W' lanes
+mutate "lanes: room for what is stored only"             $f 'Group::lanes) * sizeof(P)' 'Group::lanes) * 16' lanes_device
+f=team/pack.hpp
+mutate "pack: one number too many stored"                $f 'if (i >= from && i < to) p[i]' 'if (i >= from && i <= to) p[i]' lanes
+mutate "pack: a neighbour's number kept"                 $f '? p[i] : static_cast<S>(scalar(0))' '? p[i] : p[i]' lanes
+mutate "the target's cosine overwritten before it is read (gradient)" row/row.hpp 'team.sync();  // the target was read' '' lanes_tsan
+f=loss/margin_softmax.hpp
+mutate "the target's cosine overwritten before it is read (logits)" $f 'RowRecord record;
+    team.sync();  // the target was read' 'RowRecord record;' lanes_tsan
+mutate "the target's upstream overwritten before it is read" $f 'OddCosines odd;
+    team.sync();  // the target was read' 'OddCosines odd;' lanes_tsan
+mutate "device: labels not checked"                      $f 'if (label(i) < 0 || label(i) >= batch.cosines.cols) return' 'if (label(i) < 0) return' lanes_device
+mutate "device: an ignored row at fault"                 $f 'if (ignored(i)) return {};' '' lanes_device
+mutate "device: the ceiling of scales not checked"       $f '&& s <= options.scale_ceiling)' ')' lanes_device
+mutate "device: the last fault"                          $f 'b.fault.row < fault.row' 'b.fault.row > fault.row' lanes_device
+mutate "device: faulty rows keep their gradient"         $f 'return ignored(i) || fault(i).what != Fault::none;' 'return ignored(i);' lanes_device
+mutate "device: faulty rows keep their gradient in logits_backward" $f 'if (rows.fault(i).what != Fault::none) {' 'if (false) {' lanes_device
+mutate "device: faulty rows not counted as valid"        $f 'if (rows.ignored(i)) return;' 'if (rows.silent(i)) return;' lanes_device
+mutate "advance: a bad row counted"                      loss/advance.hpp 'if (rows.silent(i)) {' 'if (rows.ignored(i)) {' lanes_device
+mutate "advance: the state's scale not read"             loss/advance.hpp 'rows.batch.scale = scale_of(state);' '' lanes_device
 mutate "clamped border at 1 eps"                         team/cosines.hpp '16 * std' '1 * std' edges
 mutate "infinite cosines clamped"                        team/cosines.hpp 'return std::numeric_limits<T>::quiet_NaN();' '' edges
 # --- heads
