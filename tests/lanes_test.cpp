@@ -32,6 +32,8 @@ void lengths_and_alignments(B const& backend, Sizes const& sizes, int of_each) {
 // Under a sanitizer that watches every access: fewer, but of each kind.
 TEST_CASE("warps and serial agree") {
   if (watched) return lengths_and_alignments(Warp<true>{}, few_sizes, 1), lengths_and_alignments(Warp<false>{}, few_sizes, 1);
+  // A round of all lanes, and the pack that the alignment adds.
+  compare<float>(bounded, 3, 128, 0, 1, 9, 0.9, false, Warp<true>{});
   lengths_and_alignments(Warp<true>{}, lane_sizes, 4);
   lengths_and_alignments(Warp<false>{}, lane_sizes, 4);
 }

@@ -224,7 +224,7 @@ mutate "device: faulty rows keep their gradient"         $f 'return ignored(i) |
 mutate "device: faulty rows keep their gradient in logits_backward" $f 'if (rows.fault(i).what != Fault::none) {' 'if (false) {' lanes_device
 mutate "device: faulty rows not counted as valid"        $f 'if (rows.ignored(i)) return;' 'if (rows.silent(i)) return;' lanes_device
 mutate "advance: a bad row counted"                      loss/advance.hpp 'if (rows.silent(i)) {' 'if (rows.ignored(i)) {' lanes_device
-mutate "advance: the state's scale not read"             loss/advance.hpp 'rows.batch.scale = scale_of(state);' '' lanes_device
+mutate "advance: the state's scale not read"             loss/advance.hpp 'rows.batch.scale = scale_of(state);' '' edges
 mutate "clamped border at 1 eps"                         team/cosines.hpp '16 * std' '1 * std' edges
 mutate "infinite cosines clamped"                        team/cosines.hpp 'return std::numeric_limits<T>::quiet_NaN();' '' edges
 # --- heads
