@@ -18,6 +18,8 @@ foreach(folder IN LISTS folders)
 endforeach()
 if(TABLE)
   list(APPEND flags -Xptxas=-v)
+elseif(FILE MATCHES "_test\\.cu$")  # compiled here, run elsewhere
+  list(APPEND flags -Xptxas=-O0)
 endif()
 string(RANDOM LENGTH 12 name)
 set(object "${CMAKE_CURRENT_BINARY_DIR}/nvcc-${name}.o")

@@ -1,5 +1,6 @@
-// Each policy of the catalogue once, the others at their default, in the kernel that trains with it.
+// Each policy of the catalogue once, and one that a user wrote, the others at their default, in the kernel that trains with it.
 #include "kernels.cuh"
+#include "li_arc.hpp"
 
 using namespace test;
 
@@ -34,4 +35,5 @@ void catalogue() {
   each_objective(objectives{});
   each_point_loss(point_losses{});
   each_scale(scales{});
+  compile(detail::block_rows<float, true, Row<MarginSoftmax<LiArc>>>);  // a user's own, from examples/
 }
