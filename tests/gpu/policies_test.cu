@@ -43,7 +43,8 @@ auto losses(Policies<M...>, Policies<R...>, Policies<O...>) {
 }  // namespace
 
 TEST_CASE("a policy of the catalogue") {
-  constexpr int count = margins::count + rests::count + objectives::count;
-  static_assert(POLICY < POLICIES && POLICIES == count, "the build compiles another number of policies than the catalogue has");
+#ifdef POLICIES
+  static_assert(POLICIES == margins::count + rests::count + objectives::count, "the build compiles another number of policies than there are");
+#endif
   compare_fused(std::get<POLICY>(losses(margins{}, rests{}, objectives{})));
 }
