@@ -80,7 +80,8 @@ class MarginTerms<M> {
 
  public:
   explicit MarginTerms(M const& margin)
-      : m1_(margin.m1()), m3_(std::fabs(margin.m3())), cos_m2_(std::fabs(std::cos(margin.m2()))), sin_m2_(std::fabs(std::sin(margin.m2()))) {
+      : m1_(margin.m1()), m3_(std::fabs(margin.m3())), cos_m2_(std::fabs(std::cos(margin.m2()))),
+        sin_m2_(std::fabs(std::sin(margin.m2()))) {
     if (replaced && margin.kinks().count) break_ = margin.kinks().at[0];
     if (std::is_same_v<Rule, LegacyLinear>) constant_ = std::fabs(margin.m2()) * sin_m2_;
     if (std::is_same_v<Rule, ContinuousLinear>) constant_ = 1 + break_;
@@ -90,7 +91,8 @@ class MarginTerms<M> {
     double const a = std::fabs(c), value = std::max(m3_, std::fabs(at.value.v)), slope = std::fabs(at.slope.v);  // 2k is within 1 of psi
     if (replaced && c <= break_) return {std::max({value, a, constant_}), 1};
     double const s = std::sqrt((1 - c) * (1 + c)), inside = std::min(a, 1 - 0x1p-24), s_floor = std::sqrt((1 - inside) * (1 + inside));
-    if (m1_ == 1) return {std::max({value, a * cos_m2_, s * sin_m2_}), detached ? 1 : std::max({slope, cos_m2_, inside * sin_m2_ / s_floor})};
+    if (m1_ == 1)
+      return {std::max({value, a * cos_m2_, s * sin_m2_}), detached ? 1 : std::max({slope, cos_m2_, inside * sin_m2_ / s_floor})};
     double const sin_phi = slope * s_floor / m1_, cos_phi = std::sqrt(std::max(0.0, 1 - sin_phi * sin_phi));
     double const turn = m1_ * static_cast<double>(std::atan2(static_cast<float>(s), static_cast<float>(a)));  // roughly
     return {std::max({value, cos_phi, turn * sin_phi}), detached ? 1 : std::max(slope, m1_ / s_floor * turn * cos_phi)};

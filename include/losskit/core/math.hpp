@@ -183,19 +183,21 @@ LOSSKIT_INLINE Logistic<P> logistic(P a) {
   return {near, near * left, far, far_low, log, (u - log) + bent};
 }
 
-// x^(y + y_low) for x >= 0, y_low below an ulp of y, and a factor times that, both rounded once.
+// (x (1 + x_low))^(y + y_low) for x >= 0, x_low below an ulp of 1 and y_low below one of y, and a factor times that, both
+// rounded once.
 template <class X>
 struct Power { X power, multiple; };
 
 template <class X>
-LOSSKIT_HD LOSSKIT_INLINE Power<X> powers(X x, X y, X y_low, X factor) {
-  X const e = y_low * log(max(x, X(1e-37))), power = pow(x, y) * (1 + e * (1 + 0.5 * e));  // e^(y_low ln x) to three terms
+LOSSKIT_HD LOSSKIT_INLINE Power<X> powers(X x, X y, X y_low, X factor, X x_low = X(0)) {
+  X const e = y_low * log(max(x, X(1e-37))) + y * x_low;
+  X const power = pow(x, y) * (1 + e * (1 + 0.5 * e));  // e^(y_low ln x + y x_low) to three terms
   return {power, factor * power};
 }
 // 2^(y log2 x) with log2 x in two parts: 2 / ln(2) atanh(s), s = (m - 1) / (m + 1), of which s, s^3 / 3 and all products that
 // carry them are kept to twice the precision.
 template <Simd P>
-LOSSKIT_INLINE Power<P> powers(P x, P y, P y_low, P factor) {
+LOSSKIT_INLINE Power<P> powers(P x, P y, P y_low, P factor, P x_low = P(0)) {
   using T = typename P::scalar;
   constexpr bool single = detail::is_float<P>;
   auto const [m, e] = split2(x);
@@ -216,9 +218,9 @@ LOSSKIT_INLINE Power<P> powers(P x, P y, P y_low, P factor) {
   P const w = rounded(u * v), wl = fma(u, vl, fma(ul, v, product_minus(u, v, w)));
   P const z = rounded(s * w), zl = fma(s, wl, fma(sl, w, product_minus(s, w, z)));
   P const a = s + z, al = (s - a) + z + (zl + sl);
-  // b + bl = log2(m) = 2 / ln(2) (a + al),  g + gl = e + b + bl
+  // b + bl = log2(m) = 2 / ln(2) (a + al),  g + gl = e + b + bl + x_low / ln(2)
   P const k = detail::two_over_ln2<T>.high, b = rounded(a * k), bl = fma(al, k, fma(a, P(detail::two_over_ln2<T>.low), product_minus(a, k, b)));
-  P const g = e + b, gl = (e - g) + b + bl;
+  P const g = e + b, gl = fma(x_low, P(1.4426950408889634), (e - g) + b + bl);
   // y (g + gl) = n + r
   P const yg = rounded(y * g), n = (yg + P::shifter) - P::shifter;
   P const r = fma(y_low, g, fma(y, gl, product_minus(y, g, n)));

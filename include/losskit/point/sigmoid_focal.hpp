@@ -48,17 +48,17 @@ class SigmoidFocalLoss {
   }
 
  private:
-  // a (q + q_low)^gamma, q_low below an ulp of q. The square is rounded once.
+  // a (q + q_low)^gamma, q_low below an ulp of q. The square is rounded once. 1e-37: q may be 0.
   template <class X>
   LOSSKIT_HD LOSSKIT_INLINE X faded(X a, X q, X q_low) const {
     X const b = a * q, b_low = multiply_add(a, q_low, multiply_add(a, q, -b)), square = multiply_add(b, q, multiply_add(b, q_low, b_low * q));
     switch (whole_) {
       case 0: return a;
-      case 1: return b + b_low;
+      case 1: return multiply_add(a, q, a * q_low);
       case 2: return square;
-      case 3: return square * (q + q_low);
-      case 4: return square * ((q + q_low) * (q + q_low));
-      default: return powers(q + q_low, X(gamma_), X(0), a).multiple;
+      case 3: return multiply_add(square, q, square * q_low);
+      case 4: return square * multiply_add(q, q, 2 * q * q_low);
+      default: return powers(q, X(gamma_), X(0), a, q_low / max(q, X(1e-37))).multiple;
     }
   }
 
