@@ -25,7 +25,7 @@ class Twin {
 
   losskit::Report operator()() {
     idx const rows = a_.rows, together = std::clamp<idx>((36 << 10) / (a_.cols * 4), 1, batch);
-    idx const tasks = std::min<idx>(8, rows);
+    idx const tasks = std::min<idx>(rows * a_.cols < 8 << 20 ? 2 : 8, rows);  // in cache, each thread keeps its rows
     two_threads.run(tasks, [=, this](idx t) {
       idx const end = rows * (t + 1) / tasks;
       for (idx i = rows * t / tasks; i < end; i += together) several(i, std::min(together, end - i));

@@ -83,3 +83,42 @@ TEST_CASE("eigen and serial agree: the next scale of AdaCos") {
         compare_advance<double>(cols, s, 1e-13);
       }
 }
+
+// The largest outputs are written past the caches, at any alignment: the bits are those of a call in place.
+template <class T>
+void past_caches(idx rows, idx cols) {
+  idx const n = rows * cols;
+  std::vector<T> start(size(n)), gradient(size(n + 40));
+  for (idx j = 0; j < n; ++j) start[size(j)] = T(0.9 * std::sin(0.37 * double(j)));
+  std::vector<T> const truth(start.rbegin(), start.rend());
+  std::vector<std::int32_t> labels(size(rows));
+  for (idx i = 0; i < rows; ++i) labels[size(i)] = static_cast<std::int32_t>(i * 7919 % cols);
+  losskit::eigen const backend;
+  std::vector<std::byte> workspace(std::max(workspace_bytes<T>(backend, rows, cols, Placement::out_of_place), point_workspace_bytes(1, n)));
+  auto const same_bits = [&](auto const& call) {
+    auto in_place = start;
+    double const loss = call(in_place.data(), in_place.data());
+    for (idx const shift : {idx(0), idx(1), idx(19)}) {
+      std::fill(gradient.begin(), gradient.end(), T(77));
+      CHECK(call(start.data(), gradient.data() + shift) == loss);
+      CHECK(std::memcmp(gradient.data() + shift, in_place.data(), size(n) * sizeof(T)) == 0);
+      CHECK(std::count(gradient.begin(), gradient.end(), T(77)) == 40);
+    }
+  };
+  same_bits([&](T* c, T* g) {
+    Batch const batch(MatrixView<T const>{c, rows, cols, cols}, labels);
+    return loss_and_gradient(backend, MarginSoftmax{ArcMargin{0.5}, 64.0}, batch, MatrixView<T>{g, rows, cols, cols}, view(workspace)).loss;
+  });
+  same_bits([&](T* x, T* g) {
+    return loss_and_gradient(backend, WingLoss{0.5, 0.1}, VectorView<T const>{x, n}, VectorView<T const>{truth.data(), n}, VectorView<T>{g, n},
+                             view(workspace), {.upstream = 3}).loss;
+  });
+  same_bits([&](T* x, T* g) {
+    return loss_and_gradient(backend, SigmoidFocalLoss{}, VectorView<T const>{x, n}, VectorView<T const>{truth.data(), n}, VectorView<T>{g, n},
+                             view(workspace), {.upstream = 3}).loss;
+  });
+}
+TEST_CASE("outputs too large for the caches") {
+  past_caches<float>(9, 1000003);
+  past_caches<double>(5, 1000003);
+}

@@ -35,7 +35,9 @@ concept Objective = Policy<O> && Number<X> && requires(O const o, X log_p) {
   { o(log_p) } -> std::same_as<Jet<X>>;
 };
 
-// The loss of one (prediction, truth) and its derivative by the prediction. Runs on every element.
+// The loss of one (prediction, truth) and its derivative by the prediction. Runs on every element. Optional: truth_in_unit_interval,
+// a truth outside [0, 1] is counted; long_chain, some hundred operations of which each waits for the one before: several packets
+// are then worked on side by side (core/twice.hpp).
 template <class L, class X = Scalar<double>>
 concept PointLoss = Policy<L> && Number<X> && requires(L const l, X prediction, X truth) {
   { l(prediction, truth) } -> std::same_as<Jet<X>>;

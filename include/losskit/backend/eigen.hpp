@@ -14,6 +14,7 @@
 
 #include "losskit/backend/eigen_packet.hpp"
 #include "losskit/core/math.hpp"
+#include "losskit/core/twice.hpp"
 #include "losskit/core/view.hpp"
 #include "losskit/executor/one_thread.hpp"
 #include "losskit/loss/batch.hpp"
@@ -38,14 +39,18 @@ class eigen {
   void rows(idx rows, idx cols, Placement placement, std::byte* scratch, F const& f) const {
     using Team = SimdTeam<Packet<T>>;
     using Writes = typename Team::Writes;
+    bool const large = bytes<T>(rows, cols) >= half_a_cache;
     bool const buffered = needs_buffers<T>(rows, cols, placement);
     typename Team::Plan plan{.writes = placement == Placement::accumulate ? Writes::accumulate : buffered ? Writes::stream : Writes::assign,
+                             .apart = large && placement == Placement::out_of_place,
                              .late = row_bytes<T>(cols) <= half_a_cache,
-                             .ahead = prefetch_bytes / static_cast<idx>(sizeof(T))};
-    // Few long tasks: a thread that goes from row to row in memory finds the next one already asked for.
+                             .ahead = large ? prefetch_bytes / static_cast<idx>(sizeof(T)) : 0};  // a near neighbour may be another thread's
+    // Few long tasks: a thread that goes from row to row in memory finds the next one already asked for. What the caches hold is
+    // one task a thread, which may find there what it left the last time; what they do not is cut finer, so that none waits long.
+    bool const cached = bytes<T>(rows, cols) < past_caches;
     idx const tasks = rows * cols < worth_a_thread ? std::min<idx>(rows, 1)
-                                                   : std::min<idx>(rows, executor_.concurrency() * (buffered ? 1 : 4));
-    executor_.run(tasks, [=](idx task) {
+                                                   : std::min<idx>(rows, executor_.concurrency() * (buffered || cached ? 1 : 4));
+    executor_.run(tasks, [&](idx task) {
       FlushTiny const flush;
       auto own = plan;
       for (int k = 0; buffered && k < 2; ++k)
@@ -58,9 +63,15 @@ class eigen {
 
   template <class T, class F>
   void blocks(idx count, F const& f) const {
-    executor_.run(count, [=](idx k) {
+    constexpr bool long_chain = requires { requires F::long_chain; };
+    using Team = SimdTeam<std::conditional_t<long_chain, Twice<Twice<Packet<T>>>, Packet<T>>>;
+    typename Team::Plan plan;
+    if constexpr (requires { f.output_bytes(); })
+      if (f.output_bytes() >= past_caches) plan = {.writes = Team::Writes::stream, .late = true};
+    // By reference: of what a copy points to, g++ 12 believes that nobody reads it, and drops what is written there.
+    executor_.run(count, [&](idx k) {
       FlushTiny const flush;
-      SimdTeam<Packet<T>> team;
+      Team team(plan);
       f(team, k);
     });
   }
@@ -95,10 +106,12 @@ class eigen {
     return detail::padded(static_cast<std::size_t>(cols) * sizeof(T));
   }
   template <class T>
+  static std::size_t bytes(idx rows, idx cols) {
+    return static_cast<std::size_t>(rows) * static_cast<std::size_t>(cols) * sizeof(T);
+  }
+  template <class T>
   static bool needs_buffers(idx rows, idx cols, Placement placement) {
-    return placement == Placement::accumulate ||
-           (placement == Placement::out_of_place &&
-            static_cast<std::size_t>(rows) * static_cast<std::size_t>(cols) * sizeof(T) >= past_caches);
+    return placement == Placement::accumulate || (placement == Placement::out_of_place && bytes<T>(rows, cols) >= past_caches);
   }
 
   // The rows (or, transposed, the columns) of m that make rows [from, from + count) of op(m).

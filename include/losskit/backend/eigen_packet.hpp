@@ -41,7 +41,7 @@ class Packet {
 
  public:
   using scalar = T;
-  static constexpr idx width = sizeof(Raw) / sizeof(T);
+  static constexpr idx width = sizeof(Raw) / sizeof(T), parts = 1;  // lanes; registers
   static_assert(width > 1, "losskit: Eigen knows no SIMD packets for this machine (EIGEN_DONT_VECTORIZE?)");
 
   // --- one answer per lane ---------------------------------------------------------------------------------------

@@ -11,7 +11,8 @@ namespace losskit::inline LOSSKIT_ISA {
 // A backend has a memory space, a name, and the verbs
 //   rows<T>(rows, cols, placement, scratch, f)     f(team, i) for every row i
 //   scratch_bytes<T>(rows, cols, placement)        the scratch that rows asks for
-//   blocks<T>(count, f)                            f(team, k) for every k in [0, count): independent pieces of any work
+//   blocks<T>(count, f)                            f(team, k) for every k in [0, count): independent pieces of any work. Optional:
+//                                                  f.output_bytes(), what all write to memory that they do not read; F::long_chain
 //   given(p)                                       how a caller gets what lies in the backend's memory: here the value itself
 //   product(a, ta, b, tb, c, beta)                 c = op(a) op(b) + beta c, op the transpose where asked
 struct serial {

@@ -172,10 +172,10 @@ LOSSKIT_HD LOSSKIT_INLINE Logistic<X> logistic(X a) {
 template <Simd P>
   requires detail::is_float<P>
 LOSSKIT_INLINE Logistic<P> logistic(P a) {
-  auto const [n, g, r_low] = detail::exp_parts(-min(a, P(104)));
+  auto const [n, g, r_low] = detail::exp_parts(max(-a, P(-104)));
   P const s = g + 1, u = scale2(s, n), u_low = scale2((1 - s) + g + r_low, n);
   P const w = u + 1, w_low = (1 - w) + u + u_low, near = 1 / w, far = rounded(u * near);
-  P const left = -fma(near, w_low, product_minus(near, w, P(1)));  // 1 - near (1 + u)
+  P const left = fma(-near, w_low, -product_minus(near, w, P(1)));  // 1 - near (1 + u)
   P const far_low = fma(far, left, fma(near, u_low, product_minus(u, near, far)));
   P const r = detail::horner(u, -0.499999344, 0.333305478, -0.249587327, 0.196949244, -0.153508022, 0.106679156, -0.0574968532,
                              0.0200948026, -0.00328995753);

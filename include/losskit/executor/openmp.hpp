@@ -1,4 +1,5 @@
-// openmp: tasks over OpenMP's threads. Compile with -fopenmp; without it everything runs on one thread.
+// openmp: tasks over OpenMP's threads. Compile with -fopenmp; without it everything runs on one thread. No more tasks than
+// threads: task t is thread t's, call after call, so that it finds its data in its own cache. More: whoever is free takes one.
 #pragma once
 #if defined(_OPENMP)
 #include <omp.h>
@@ -24,7 +25,12 @@ class openmp {
     if (tasks == 1) return f(0);
 #if defined(_OPENMP)
     int const threads = concurrency();
+    if (tasks > threads) {
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+      for (idx t = 0; t < tasks; ++t) f(t);
+      return;
+    }
+#pragma omp parallel for schedule(static, 1) num_threads(threads)
 #endif
     for (idx t = 0; t < tasks; ++t) f(t);
   }

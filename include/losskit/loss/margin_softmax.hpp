@@ -30,6 +30,18 @@ struct RowRecord {
 
 LOSSKIT_HD inline double angle_of(double c) { return ::acos(c >= 1 ? 1.0 : c <= -1 ? -1.0 : c); }
 
+// Member by member: a record that is built elsewhere and copied costs more than what it holds.
+template <class T, class Sums>
+LOSSKIT_HD void fill(RowRecord& record, T target, double loss, Sums const& sums, OddCosines const& odd) {
+  bool const lost = !(::fabs(target) <= stored_number<T>::largest);  // no finite target: never the first, not even of one class
+  record.loss = loss;
+  record.angle = angle_of(target);
+  record.above = static_cast<idx>(sums.above.v) + lost;
+  record.hard = static_cast<idx>(sums.hard.v);
+  record.odd = odd;
+  record.valid = true;
+}
+
 // A checked call: what every row needs.
 template <class L, class S, class I, class Space>
 struct Rows {
@@ -98,7 +110,10 @@ struct LossRow {
     S* const g = Gradient ? gradient.row(i) : nullptr;
     if (rows.silent(i)) {
       if (Gradient && rows.options.write == Write::assign) clear_row(team, g, n);
-      team.once([&] { leave(i, RowRecord{}, RowEnd{}, 0); });
+      team.once([&] {
+        records[i] = RowRecord{};
+        leave(i, RowEnd{}, 0);
+      });
       return;
     }
     S const* const c = rows.batch.cosines.row(i);
@@ -108,16 +123,14 @@ struct LossRow {
     auto const kept = [&] {
       if constexpr (kept_in_pass) return team.keep(g); else return Nothing{};
     }();
-    RowRecord record;
-    record.valid = true;
-    auto const sums = open_row<Moment>(team, c, n, y, kept, rows.loss.rest, exp_of, at_y, record.odd);
+    OddCosines odd;
+    auto const sums = open_row<Moment>(team, c, n, y, kept, rows.loss.rest, exp_of, at_y, odd);
     auto const known = after_sums(exp_of, sums);
     auto const end = close_row(sums, at_y.psi, known.scale(), known.shift(), rows.loss.objective, rows.weight(i));
-    record.loss = end.loss;
-    record.angle = angle_of(at_y.cosine);
-    record.above = static_cast<idx>(sums.above.v) + !(::fabs(at_y.cosine) <= stored_number<T>::largest);  // with one class nothing else says so
-    record.hard = static_cast<idx>(sums.hard.v);
-    team.once([&] { leave(i, record, end, known.shift()); });
+    team.once([&] {
+      fill(records[i], at_y.cosine, end.loss, sums, odd);
+      leave(i, end, known.shift());
+    });
     if constexpr (Gradient) {
       double const u = rows.upstream(i) / *rows.divisor;
       if constexpr (kept_in_pass) {
@@ -134,10 +147,9 @@ struct LossRow {
     }
   }
 
-  LOSSKIT_HD void leave(idx i, RowRecord const& record, RowEnd const& end, double shift) const {
+  LOSSKIT_HD void leave(idx i, RowEnd const& end, double shift) const {
     double const d = *rows.divisor;
-    records[i] = record;
-    if (out.row_losses.data) out.row_losses[i] = T(record.loss);
+    if (out.row_losses.data) out.row_losses[i] = T(end.loss);
     if (Moment && out.scale_gradient.data) out.scale_gradient[i] = T(rows.upstream(i) / d * end.scale_slope);
     if (out.saved.data) out.saved[i] = {end.factor / d, end.slope / d, end.scale_slope / d, shift};
   }
@@ -191,25 +203,19 @@ struct LogitsRow {
     auto const at_y = silent ? no_target<T>() : target_of(rows.loss.margin, c[y]);
     T const s = T(rows.scale(i)), c_y = at_y.cosine, threshold = at_y.threshold;
     auto const rest = rows.loss.rest;
-    RowRecord record;
+    OddCosines odd;
     team.sync();  // the target was read
     using Sums = RowSums<typename Team::number, false>;
-    auto const sums = team.sum(c, n, silent ? -1 : y, record.odd, Sums{}, [=](auto& sum, auto at, auto raw, auto x) LOSSKIT_INLINE_LAMBDA {
+    auto const sums = team.sum(c, n, silent ? -1 : y, odd, Sums{}, [=](auto& sum, auto at, auto raw, auto x) LOSSKIT_INLINE_LAMBDA {
       using X = std::remove_cv_t<decltype(x)>;
       X const r = rest.rest(x, X(threshold)).value;
       at.store(out, X(s) * r);
       sum.add(Bounded<T>{}, r, r, !(raw < X(c_y)), raw > X(threshold));
     });
-    if (!(sums.z.v <= HUGE_VAL)) record.odd.non_finite = count_non_finite(team, static_cast<S const*>(out), n);
+    if (!(sums.z.v <= HUGE_VAL)) odd.non_finite = count_non_finite(team, static_cast<S const*>(out), n);
     team.once([&] {
-      if (!silent) {  // after the sum: its place is written last
-        out[y] = static_cast<S>(T(rows.scale(i) * at_y.psi.value));
-        record.valid = true;
-        record.angle = angle_of(c_y);
-        record.above = static_cast<idx>(sums.above.v) + !(::fabs(c_y) <= stored_number<T>::largest);
-        record.hard = static_cast<idx>(sums.hard.v);
-      }
-      records[i] = record;
+      if (!silent) out[y] = static_cast<S>(T(rows.scale(i) * at_y.psi.value));  // after the sum: its place is written last
+      silent ? void(records[i] = RowRecord{}) : fill(records[i], c_y, 0, sums, odd);
     });
   }
 };

@@ -36,6 +36,9 @@ namespace detail {
 template <class L>
 concept UnitTruth = requires { requires L::truth_in_unit_interval; };
 
+template <class L>
+concept LongChain = requires { requires L::long_chain; };
+
 template <class X>
 struct PointSums {
   static constexpr bool paired = false;
@@ -75,6 +78,7 @@ struct PointCut {
 template <bool Gradient, bool Weighted, bool Losses, class L, class S, class Space>
 struct PointBlock {
   using T = computed<S>;
+  static constexpr bool long_chain = LongChain<L>;
   L loss;
   MatrixView<S const, Space> prediction, truth, weights;
   MatrixView<S, Space> gradient, losses;
@@ -84,6 +88,10 @@ struct PointBlock {
   PointCut cut;
   PointSums<Scalar<double>>* sums;
 
+  std::size_t output_bytes() const {
+    return gradient.data && gradient.data != prediction.data && !accumulate ? static_cast<std::size_t>(gradient.rows * gradient.cols) * sizeof(S) : 0;
+  }
+
   template <class Team>
   LOSSKIT_HD void operator()(Team& team, idx k) const {
     PointSums<Scalar<double>> total;
@@ -92,11 +100,10 @@ struct PointBlock {
     cut.pieces(k, prediction.rows, prediction.cols, [&](idx i, idx from, idx count) {
       S const *const p = own.prediction.row(i) + from, *const t = own.truth.row(i) + from;
       S const* const w = Weighted ? own.weights.row(i) + from : nullptr;
-      S *const g = Gradient ? own.gradient.row(i) + from : nullptr, *const each = Losses ? own.losses.row(i) + from : nullptr;
+      S* const each = Losses ? own.losses.row(i) + from : nullptr;
       using Sums = PointSums<typename Team::number>;
-      total.add(team.total(count, Sums{}, [=](auto& sum, auto at) LOSSKIT_INLINE_LAMBDA {
+      auto const f = [=](auto& sum, auto at) LOSSKIT_INLINE_LAMBDA {
         at.ask(p), at.ask(t);
-        if constexpr (Gradient) at.ask(g);
         auto const x = at.load(p);
         using X = std::remove_cv_t<decltype(x)>;
         X const y = at.load(t);
@@ -106,11 +113,13 @@ struct PointBlock {
           jet = {weight * jet.value, weight * jet.slope};
         }
         if constexpr (Losses) at.store(each, jet.value);
-        if constexpr (Gradient) own.accumulate ? at.add(g, X(factor) * jet.slope) : at.store(g, X(factor) * jet.slope);
         sum.loss = sum.loss + jet.value;
         if constexpr (UnitTruth<L>) sum.clamped = select(y < X(0), sum.clamped + 1, select(y > X(1), sum.clamped + 1, sum.clamped));
         sum.non_finite = select(abs(jet.value) <= X(stored_number<T>::largest), sum.non_finite, sum.non_finite + 1);
-      }));
+        return jet.slope;
+      };
+      if constexpr (Gradient) total.add(team.total_writing(count, own.gradient.row(i) + from, own.accumulate, factor, Sums{}, f));
+      else total.add(team.total(count, Sums{}, f));
     });
     team.once([&] { sums[k] = total; });
   }

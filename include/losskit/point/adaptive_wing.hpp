@@ -24,7 +24,7 @@ namespace losskit::inline LOSSKIT_ISA {
 class AdaptiveWingLoss {
  public:
   static constexpr char const* name = "AdaptiveWingLoss";
-  static constexpr bool truth_in_unit_interval = true;
+  static constexpr bool truth_in_unit_interval = true, long_chain = true;
 
   // The paper's alpha = 2.1, omega = 14, eps = 1, theta = 0.5. Throws ParameterError outside the ranges above.
   explicit AdaptiveWingLoss(double alpha = 2.1, double omega = 14, double eps = 1, double theta = 0.5)

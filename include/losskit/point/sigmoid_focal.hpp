@@ -21,6 +21,7 @@ class SigmoidFocalLoss {
  public:
   static constexpr char const* name = "SigmoidFocalLoss";
   static constexpr double no_alpha = -1;
+  static constexpr bool long_chain = true;
 
   // The paper's gamma = 2, alpha = 0.25. Throws ParameterError outside the ranges above.
   explicit SigmoidFocalLoss(double gamma = 2, double alpha = 0.25)

@@ -1,7 +1,7 @@
 // The row: margin softmax over one row of cosines, written once for every team.
 //
 //   z_y = s psi(c_y)    z_j = s r(c_j)    e_j = exp(z_j)    Z = sum over j != y of e_j      the target is a hole, never added
-//   a = ln Z - z_y      -log p = softplus(a)     q = 1 - p = sigmoid(a)
+//   odds = Z / e_y      -log p = log(1 + odds)   q = 1 - p = odds / (1 + odds)
 //   L = O(log p)        dL/dz_y = O' q           dL/dz_j = -O' q e_j / Z
 //   dL/dc_y = s psi' dL/dz_y    dL/dc_j = s r' dL/dz_j    dL/ds = sum over j of dL/dz_j z_j / s
 //
@@ -99,11 +99,13 @@ struct RowEnd {
 template <class Sums, class Objective>
 LOSSKIT_HD RowEnd close_row(Sums const& sums, Jet<double> psi, double s, double shift, Objective const& objective,
                             double weight) {
-  double const z = sums.z.v, a = ::log(z) + shift - s * psi.value;
-  double const u = ::exp(-::fabs(a)), loss = (a > 0 ? a : 0) + ::log1p(u), q = (a < 0 ? u : 1) / (1 + u);
+  double const z = sums.z.v, x = shift - s * psi.value;
+  bool const alone = z == 0;  // one class: p = 1
+  double const odds = alone ? 0 : z * ::exp(x);
+  bool const finite = odds <= 1e300;  // beyond, p is 0 in every digit; NaN stays NaN
+  double const loss = finite ? ::log1p(odds) : ::log(z) + x, q = finite ? odds / (1 + odds) : z / z;
   Jet<Scalar<double>> const o = objective(Scalar<double>(-loss));
   double const d = weight * o.slope.v * q;  // dL/dz_y
-  bool const alone = z == 0;                // one class: p = 1
   double mean = 0;                          // of r over the other classes, by their probability
   if constexpr (Sums::has_moment) mean = alone ? 0 : sums.moment.v / z;
   return {weight * o.value.v, alone ? 0 : -d * s / z, d * s * psi.slope, d * (psi.value - mean)};

@@ -160,6 +160,14 @@ class LaneTeam {
   }
 
   template <class Sums, class F>
+  LOSSKIT_HD LOSSKIT_INLINE auto total_writing(idx n, S* g, bool accumulate, T factor, Sums zero, F f) {
+    return total(n, zero, [=](auto& sums, auto at) LOSSKIT_INLINE_LAMBDA {
+      P const x = P(factor) * f(sums, at);
+      accumulate ? at.add(g, x) : at.store(g, x);
+    });
+  }
+
+  template <class Sums, class F>
   LOSSKIT_HD LOSSKIT_INLINE Sums tally(idx begin, idx end, Sums zero, F f) {
     for (idx i = begin + lane(); i < end; i += lanes()) f(zero, i);
     return group_.together(zero);

@@ -6,6 +6,8 @@
 //                                   double; odd cosines are counted
 //   sum_keeping(...)                the same for the pass that fills what keep gave; a team may end the row before in it
 //   total(n, zero, f)               f(sums, at) over n elements
+//   total_writing(n, g, accumulate, factor, zero, f)   the same, and factor * what f gives for an element goes to g, or is
+//                                   added there
 //   tally(begin, end, zero, f)      f(sums, i) for single things, such as rows, in sums that are given in double already
 //   each(n, f)                      f(at) on every element
 //   keeps, keep(g)                  can e wait between the two passes over a row, and where
@@ -61,6 +63,14 @@ class SerialTeam {
       total.add(one.map(widen));
     }
     return total;
+  }
+
+  template <class Sums, class F>
+  LOSSKIT_HD auto total_writing(idx n, T* g, bool accumulate, T factor, Sums zero, F f) const {
+    return total(n, zero, [=](auto& sums, auto at) {
+      T const x = factor * f(sums, at).v;
+      g[at.j] = accumulate ? g[at.j] + x : x;
+    });
   }
 
   template <class Sums, class F>

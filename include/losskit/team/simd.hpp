@@ -21,7 +21,8 @@ namespace losskit::inline LOSSKIT_ISA {
 template <class P>
 class SimdTeam {
   using T = typename P::scalar;
-  static constexpr idx W = P::width, block = 128 * W;
+  static constexpr idx W = P::width, block = 128 * W / P::parts;
+  static constexpr std::size_t near = 3072;  // bytes: how far ahead a walk with much arithmetic asks for memory
 
  public:
   using number = P;
@@ -34,6 +35,7 @@ class SimdTeam {
   struct Plan {
     Writes writes = Writes::assign;
     T* buffers[2] = {};  // for e to wait in, n numbers each; null lets it wait in the gradient itself (assign only)
+    bool apart = false;  // the gradient lies apart from the cosines: ask for its memory too
     bool late = false;   // scale a row while the next one is read: memory and arithmetic then work at the same time
     idx ahead = 0;       // how far in front of the row's reads, in elements, memory is asked for
   };
@@ -44,7 +46,9 @@ class SimdTeam {
     LOSSKIT_INLINE P load(T const* p) const { return P::load(p + j); }
     LOSSKIT_INLINE void store(T* p, P x) const { x.store(p + j); }
     LOSSKIT_INLINE void add(T* p, P x) const { (load(p) + x).store(p + j); }
-    LOSSKIT_INLINE void ask(T const* p) const { __builtin_prefetch(p + j + 4096, 0, 2); }
+    LOSSKIT_INLINE void ask(T const* p) const {
+      for (idx k = 0; k < P::parts; ++k) __builtin_prefetch(p + j + k * (W / P::parts) + near / sizeof(T), 0, 3);
+    }
   };
   struct Some {  // the first `count` lanes only
     idx j, count;
@@ -55,19 +59,19 @@ class SimdTeam {
   };
 
   template <class Sums, class F>
-  auto sum(T const* c, idx n, idx hole, OddCosines& odd, Sums zero, F f) {
+  auto sum(T const* c, idx n, idx hole, OddCosines& odd, Sums, F f) {
     finish_waiting();
-    return row_sum(c, n, hole, odd, zero, f, NotLate{});
+    return row_sum<Sums>(c, n, hole, odd, f, NotLate{});
   }
 
   template <class Sums, class F>
-  auto sum_keeping(T const* c, idx n, idx hole, OddCosines& odd, Sums zero, F f) {
-    if (!waiting_.g) return row_sum(c, n, hole, odd, zero, f, NotLate{});
+  auto sum_keeping(T const* c, idx n, idx hole, OddCosines& odd, Sums, F f) {
+    if (!waiting_.g) return row_sum<Sums>(c, n, hole, odd, f, NotLate{});
     auto const total = [&] {
       switch (plan_.writes) {
-        case Writes::accumulate: return row_sum(c, n, hole, odd, zero, f, Late<Writes::accumulate>(waiting_));
-        case Writes::stream: return row_sum(c, n, hole, odd, zero, f, Late<Writes::stream>(waiting_));
-        default: return row_sum(c, n, hole, odd, zero, f, Late<Writes::assign>(waiting_));
+        case Writes::accumulate: return row_sum<Sums>(c, n, hole, odd, f, Late<Writes::accumulate>(waiting_));
+        case Writes::stream: return row_sum<Sums>(c, n, hole, odd, f, Late<Writes::stream>(waiting_));
+        default: return row_sum<Sums>(c, n, hole, odd, f, Late<Writes::assign>(waiting_));
       }
     }();
     end_waiting();
@@ -75,20 +79,34 @@ class SimdTeam {
   }
 
   template <class Sums, class F>
-  auto total(idx n, Sums zero, F f) const {
-    auto total = across(zero);
+  auto total(idx n, Sums, F f) const {
+    Total<Sums> total;
+    for (idx begin = 0; begin < n; begin += block) total.add(across(block_total<Sums>(begin, begin + block < n ? begin + block : n, f)));
+    return total;
+  }
+
+  template <class Sums, class F>
+  auto total_writing(idx n, T* g, bool accumulate, T factor, Sums zero, F f) {
+    if (accumulate) return total(n, zero, [=](auto& sums, auto at) LOSSKIT_INLINE_LAMBDA { at.add(g, P(factor) * f(sums, at)); });
+    if (plan_.writes != Writes::stream)
+      return total(n, zero, [=](auto& sums, auto at) LOSSKIT_INLINE_LAMBDA { at.store(g, P(factor) * f(sums, at)); });
+    T stages[2][block];  // where a block waits, at any alignment of g, until it is streamed beside the next one
+    Total<Sums> total;
     for (idx begin = 0; begin < n; begin += block) {
       idx const end = begin + block < n ? begin + block : n;
-      Sums sums = zero;
-      idx j = begin;
-      for (; j + W <= end; j += W) f(sums, At{j});
-      if (j < end) {
-        Sums last = zero;
-        f(last, Some{j, end - j});
-        sums.add(masked(last, P::first_lanes(end - j)));
-      }
-      total.add(across(sums));
+      if (end < begin + block) finish_waiting();
+      T* const stage = stages[begin / block % 2];
+      Late<Writes::stream> const late(waiting_);
+      total.add(across(block_total<Sums>(begin, end, [=](auto& sums, auto at) LOSSKIT_INLINE_LAMBDA {
+        P const x = f(sums, at);
+        at.j -= begin;
+        late(at);
+        at.store(stage, x);
+      })));
+      end_waiting();
+      finish(stage, g + begin, end - begin, -1, {factor, 0});
     }
+    finish_waiting();
     return total;
   }
 
@@ -107,7 +125,9 @@ class SimdTeam {
 
   T* keep(T* g) {
     turn_ = !turn_;
-    return plan_.buffers[turn_] ? plan_.buffers[turn_] : g;
+    if (plan_.buffers[turn_]) return plan_.buffers[turn_];
+    if (plan_.apart) filled_ = g;
+    return g;
   }
 
   void finish(T const* kept, T* g, idx n, idx y, RowScale scale) {
@@ -120,13 +140,15 @@ class SimdTeam {
 
   // Ends whatever still waits; a backend calls it after a team's last row.
   void finish_waiting() {
-    if (!waiting_.g) return;
-    switch (plan_.writes) {
-      case Writes::accumulate: each(waiting_.n, Late<Writes::accumulate>(waiting_)); break;
-      case Writes::stream: each(waiting_.n, Late<Writes::stream>(waiting_)); break;
-      default: each(waiting_.n, Late<Writes::assign>(waiting_));
+    if (waiting_.g) {
+      switch (plan_.writes) {
+        case Writes::accumulate: write_now(Late<Writes::accumulate>(waiting_)); break;
+        case Writes::stream: write_now(Late<Writes::stream>(waiting_)); break;
+        default: write_now(Late<Writes::assign>(waiting_));
+      }
+      end_waiting();
     }
-    end_waiting();
+    if (plan_.writes == Writes::stream) P::fence_streams();
   }
 
   void sync() const {}
@@ -136,31 +158,34 @@ class SimdTeam {
 
  private:
   template <class Sums, class F, class Lag>
-  auto row_sum(T const* c, idx n, idx hole, OddCosines& odd, Sums zero, F const& f, Lag const& late) const {
-    auto total = across(zero);
+  auto row_sum(T const* c, idx n, idx hole, OddCosines& odd, F const& f, Lag const& late) const {
+    Total<Sums> total;
     for (idx begin = 0; begin < n; begin += block)
-      total.add(across(block_sum(c, begin, begin + block < n ? begin + block : n, hole, odd, zero, f, late)));
+      total.add(across(block_sum<Sums>(c, begin, begin + block < n ? begin + block : n, hole, odd, f, late)));
     return total;
   }
 
   template <class Sums, class F, class Lag>
-  LOSSKIT_INLINE Sums block_sum(T const* c, idx begin, idx end, idx hole, OddCosines& odd, Sums zero, F f, Lag late) const {
+  LOSSKIT_INLINE Sums block_sum(T const* c, idx begin, idx end, idx hole, OddCosines& odd, F const& f, Lag const& late) const {
     T const* const soon = c + plan_.ahead;
+    T* const filled = filled_ ? filled_ + plan_.ahead / 4 : nullptr;
     F const hot = f;  // copies that no call sees stay in registers
     Lag const hot_late = late;
     idx const full = begin + (end - begin) / W * W;
     idx const split = hole >= begin && hole < full ? begin + (hole - begin) / W * W : full;
-    Sums sums = zero;
+    Sums sums;
     idx j = begin;
     for (idx const stop : {split, full}) {  // up to the hole's packet, and from there
       for (; j + 4 * W <= stop; j += 4 * W) {
         // Four at a time, in registers: once a packet is written the row may be overwritten in place.
         P const x0 = P::load(c + j), x1 = P::load(c + j + W), x2 = P::load(c + j + 2 * W), x3 = P::load(c + j + 3 * W);
         if (P::any_outside(x0, x1, x2, x3)) [[unlikely]] {
-          for (idx k = j; k < j + 4 * W; k += W) sums.add(careful(c, At{k}, W, hole, odd, zero, f, late));
+          for (idx k = j; k < j + 4 * W; k += W) sums.add(careful<Sums>(c, At{k}, W, hole, odd, f, late));
           continue;
         }
         for (idx k = 0; k < 4 * W; k += W) __builtin_prefetch(soon + j + k, 0, 2);
+        if (filled)
+          for (idx k = 0; k < 4 * W; k += W) __builtin_prefetch(filled + j + k, 1, 2);
         hot_late(At{j}), hot(sums, At{j}, x0, x0);
         hot_late(At{j + W}), hot(sums, At{j + W}, x1, x1);
         hot_late(At{j + 2 * W}), hot(sums, At{j + 2 * W}, x2, x2);
@@ -169,22 +194,22 @@ class SimdTeam {
       for (; j < stop; j += W) {
         P const x = P::load(c + j);
         if (P::any_outside(x, x, x, x)) [[unlikely]]
-          sums.add(careful(c, At{j}, W, hole, odd, zero, f, late));
+          sums.add(careful<Sums>(c, At{j}, W, hole, odd, f, late));
         else
           hot_late(At{j}), hot(sums, At{j}, x, x);
       }
       if (j < full) {
-        sums.add(careful(c, At{j}, W, hole, odd, zero, f, late));
+        sums.add(careful<Sums>(c, At{j}, W, hole, odd, f, late));
         j += W;
       }
     }
-    if (full < end) sums.add(careful(c, Some{full, end - full}, end - full, hole, odd, zero, f, late));
+    if (full < end) sums.add(careful<Sums>(c, Some{full, end - full}, end - full, hole, odd, f, late));
     return sums;
   }
 
   // A packet with the hole, the row's end, or a cosine outside [-1, 1].
-  template <class At_, class Sums, class F, class Lag>
-  [[gnu::noinline]] static Sums careful(T const* c, At_ at, idx count, idx hole, OddCosines& odd, Sums zero, F const& f, Lag const& late) {
+  template <class Sums, class At_, class F, class Lag>
+  [[gnu::noinline]] static Sums careful(T const* c, At_ at, idx count, idx hole, OddCosines& odd, F const& f, Lag const& late) {
     idx const j = at.j;
     P const raw = at.load(c);
     P x = raw;
@@ -194,7 +219,7 @@ class SimdTeam {
       x = P::load(tame);
     }
     late(at);
-    Sums sums = zero;
+    Sums sums;
     f(sums, at, raw, x);
     bool const here = hole >= j && hole < j + count;  // then the lanes before it count, and those after
     return masked(sums, here ? P::first_lanes(hole - j) | (P::first_lanes(count) & !P::first_lanes(hole - j + 1)) : P::first_lanes(count));
@@ -224,12 +249,28 @@ class SimdTeam {
     }
   }
 
+  template <class Sums, class F>
+  static LOSSKIT_INLINE Sums block_total(idx begin, idx end, F const& f) {
+    Sums sums;
+    idx j = begin;
+    for (; j + W <= end; j += W) f(sums, At{j});
+    if (j < end) {
+      Sums last;
+      f(last, Some{j, end - j});
+      sums.add(masked(last, P::first_lanes(end - j)));
+    }
+    return sums;
+  }
+
+  template <class Sums>
+  using Total = decltype(across(Sums{}));
+
   // A row whose sums are known and whose gradient is not written yet.
   struct Waiting {
-    T const* kept;
+    T const* kept = nullptr;
     T* g = nullptr;
-    idx n, aligned, y;  // aligned: where a streamed row meets a packet's boundary; y: the target, or -1
-    T factor, slope;    // slope: what the target's place gets in the end
+    idx n = 0, aligned = 0, y = -1;  // aligned: where a streamed row meets a packet's boundary; y: the target, or -1
+    T factor = 0, slope = 0;         // slope: what the target's place gets in the end
   };
 
   // What is done to element `at` of the row that waits, while the same element of the next row is read. A copy: in registers.
@@ -239,18 +280,15 @@ class SimdTeam {
   };
   template <Writes writes>
   class Late {
-    static constexpr idx recall = 8192;  // a row this long may have left the near caches since it was kept
-
    public:
     explicit Late(Waiting const& w) : kept_(w.kept), g_(w.g), n_(w.n), aligned_(w.aligned), factor_(w.factor) {}
 
     template <class At_>
     LOSSKIT_INLINE void operator()(At_ const& at) const {
-      __builtin_prefetch(kept_ + at.j + recall, 0, 2);
-      if constexpr (writes == Writes::assign) at.store(g_, factor_ * at.load(kept_));
-      else if constexpr (writes == Writes::accumulate) at.add(g_, factor_ * at.load(kept_));
+      if constexpr (writes == Writes::assign) at.store(g_, P(factor_) * at.load(kept_));
+      else if constexpr (writes == Writes::accumulate) at.add(g_, P(factor_) * at.load(kept_));
       else if constexpr (std::is_same_v<At_, At>) {  // the ends of a streamed row are left to end_waiting
-        if (idx const j = at.j + aligned_; j + W <= n_) (factor_ * P::load(kept_ + j)).stream(g_ + j);
+        if (idx const j = at.j + aligned_; j + W <= n_) (P(factor_) * P::load(kept_ + j)).stream(g_ + j);
       }
     }
 
@@ -258,18 +296,25 @@ class SimdTeam {
     T const* kept_;
     T* g_;
     idx n_, aligned_;
-    P factor_;
+    T factor_;
   };
+
+  template <Writes writes>
+  void write_now(Late<writes> const& late) {
+    each(waiting_.n, [late, kept = waiting_.kept](auto const& at) LOSSKIT_INLINE_LAMBDA {
+      at.ask(kept);  // a long row has left the caches
+      late(at);
+    });
+  }
 
   void end_waiting() {
     Waiting const& w = waiting_;
-    if (plan_.writes == Writes::stream) {  // both ends, which no whole packet covers
+    if (w.g && plan_.writes == Writes::stream) {  // both ends, which no whole packet covers
       for (idx j = 0; j < w.aligned; ++j) w.g[j] = w.factor * w.kept[j];
       for (idx j = w.aligned + (w.n - w.aligned) / W * W; j < w.n; ++j) w.g[j] = w.factor * w.kept[j];
-      P::fence_streams();
     }
-    if (w.y >= 0) w.g[w.y] = w.slope;
-    waiting_.g = nullptr;
+    if (w.g && w.y >= 0) w.g[w.y] = w.slope;
+    waiting_ = {};
   }
   static idx aligned_from(T const* g, idx n) {
     idx const past = static_cast<idx>(reinterpret_cast<std::uintptr_t>(g) % sizeof(P) / sizeof(T)), j = past == 0 ? 0 : W - past;
@@ -278,6 +323,7 @@ class SimdTeam {
 
   Plan plan_;
   Waiting waiting_;
+  T* filled_ = nullptr;  // what a pass over a row fills, where that has to be asked for
   int turn_ = 0;
 };
 
