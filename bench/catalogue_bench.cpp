@@ -66,7 +66,9 @@ void add_cosine(std::string const& name, L const& loss) {
 
 bool const registered = [] {
   for_each(margins{}, []<class M>(M margin) { add_cosine("margin/" + name_of<M>(), MarginSoftmax{margin, 64.0}); });
-  for_each(objectives{}, []<class O>(O objective) { add_cosine("objective/" + name_of<O>(), MarginSoftmax{ArcMargin{0.5}, 64.0, objective}); });
+  for_each(objectives{}, []<class O>(O objective) {
+    add_cosine("objective/" + name_of<O>(), MarginSoftmax{ArcMargin{0.5}, 64.0, objective});
+  });
   for_each(rests{}, []<class R>(R rest) { add_cosine("rest/" + name_of<R>(), MarginSoftmax{ArcMargin{0.5}, 64.0, CrossEntropy{}, rest}); });
   for_each(point_losses{}, []<class L>(L loss) {
     add("point/" + name_of<L>(), [=](benchmark::State& state, auto const& backend, Size size) { point_row(state, backend, loss, size); });

@@ -167,7 +167,8 @@ std::vector<Row> reads(idx rows, idx cols) {
   run(cases, n);
   std::vector<Row> out;
   for (auto const& [path, k] : {std::pair{"loss only", 2}, {"AdaCos advance", 3}})
-    out.push_back(row(path, shape_of(rows, problem.cols), speed_ratio(cases[std::size_t(k)], {&cases[0], &cases[1]}), "read", {0.75, 0.90}));
+    out.push_back(
+        row(path, shape_of(rows, problem.cols), speed_ratio(cases[std::size_t(k)], {&cases[0], &cases[1]}), "read", {0.75, 0.90}));
   return out;
 }
 

@@ -6,13 +6,17 @@ namespace bench {
 
 template <class P>
 std::string name_of() {
-  std::string rules;
-  auto const add = [&](char const* rule) { rules += (rules.empty() ? "" : ",") + std::string(rule); };
+  std::string name = P::name;
+  char const* before = "<";
+  auto const add = [&](char const* rule) {
+    name.append(before).append(rule);
+    before = ",";
+  };
   if constexpr (requires { P::past_pi::name; }) add(P::past_pi::name);
   if constexpr (requires { P::gradient_mode::name; })
     if (P::gradient_mode::name != std::string("Exact")) add(P::gradient_mode::name);
   if constexpr (requires { P::weight::name; }) add(P::weight::name);
-  return rules.empty() ? P::name : P::name + ("<" + rules + ">");
+  return *before == '<' ? name : name.append(">");
 }
 
 }  // namespace bench

@@ -94,7 +94,8 @@ class Twin {
   static LOSSKIT_INLINE bool fine(float const* c) {
 #if defined(__AVX512DQ__)
     auto const larger = [](__m512 x, __m512 y) { return _mm512_range_ps(x, y, 0b1011); };  // of the absolute values
-    __m512 const most = larger(larger(_mm512_loadu_ps(c), _mm512_loadu_ps(c + W)), larger(_mm512_loadu_ps(c + 2 * W), _mm512_loadu_ps(c + 3 * W)));
+    __m512 const most =
+        larger(larger(_mm512_loadu_ps(c), _mm512_loadu_ps(c + W)), larger(_mm512_loadu_ps(c + 2 * W), _mm512_loadu_ps(c + 3 * W)));
     return _mm512_cmp_ps_mask(most, _mm512_set1_ps(1), _CMP_NLE_UQ) == 0;
 #else
     return ((abs(P::load(c)) <= 1) & (abs(P::load(c + W)) <= 1) & (abs(P::load(c + 2 * W)) <= 1) & (abs(P::load(c + 3 * W)) <= 1)).all();
@@ -145,8 +146,10 @@ class Twin {
         float* const a = r.a + j;
         for (idx u = 0; u < group; u += 16) __builtin_prefetch(a + u + ahead, 0, 2);
         if (fine(a)) {
-          P const e0 = packet(a, k, k_low, h, c_y, threshold, mark, marks), e1 = packet(a + W, k, k_low, h, c_y, threshold, mark + 1, marks);
-          P const e2 = packet(a + 2 * W, k, k_low, h, c_y, threshold, mark + 2, marks), e3 = packet(a + 3 * W, k, k_low, h, c_y, threshold, mark + 3, marks);
+          P const e0 = packet(a, k, k_low, h, c_y, threshold, mark, marks),
+                  e1 = packet(a + W, k, k_low, h, c_y, threshold, mark + 1, marks);
+          P const e2 = packet(a + 2 * W, k, k_low, h, c_y, threshold, mark + 2, marks),
+                  e3 = packet(a + 3 * W, k, k_low, h, c_y, threshold, mark + 3, marks);
           sum = sum + ((e0 + e1) + (e2 + e3));
         } else {
           for (idx u = 0; u < 4; ++u) sum = sum + edge(r, j + u * W, end, mark + u, marks, record.odd);

@@ -44,12 +44,13 @@ Off off_by(B const& backend, std::vector<T> const& c, idx y, double s, Row const
   std::vector<T> g(c.size()), row_losses(1);
   std::vector<std::int64_t> labels{y};
   std::vector<std::byte> workspace(workspace_bytes<T>(backend, 1, cols, Placement::out_of_place));
-  loss_and_gradient(backend, MarginSoftmax{ArcMargin{0.5}, s}, Batch(losskit::matrix(c, 1, cols), labels), losskit::matrix(g, 1, cols), view(workspace), {},
-                    Outputs<T>{view(row_losses), {}, {}});
+  loss_and_gradient(backend, MarginSoftmax{ArcMargin{0.5}, s}, Batch(losskit::matrix(c, 1, cols), labels), losskit::matrix(g, 1, cols),
+                    view(workspace), {}, Outputs<T>{view(row_losses), {}, {}});
   long double largest = 0, off = 0;
   for (long double x : truth.gradient) largest = std::max(largest, std::fabs(x));
   for (std::size_t j = 0; j < g.size(); ++j) off = std::max(off, std::fabs(static_cast<long double>(g[j]) - truth.gradient[j]));
-  return {static_cast<double>(std::fabs(static_cast<long double>(row_losses[0]) - truth.loss) / ulp<T>(truth.loss)), static_cast<double>(off / ulp<T>(largest))};
+  return {static_cast<double>(std::fabs(static_cast<long double>(row_losses[0]) - truth.loss) / ulp<T>(truth.loss)),
+          static_cast<double>(off / ulp<T>(largest))};
 }
 
 }  // namespace
@@ -67,7 +68,8 @@ TEST_CASE("float against long double, 100003 and 1000003 classes") {
         Row const truth = arc_face(c, y, 0.5L, static_cast<long double>(s));
         auto const check = [&](auto const& backend) {
           Off const off = off_by(backend, c, y, s, truth);
-          INFO("C = " << cols << ", s = " << s << ", cosines within " << spread << ": loss " << off.loss << ", gradient " << off.gradient << " ulp");
+          INFO("C = " << cols << ", s = " << s << ", cosines within " << spread << ": loss " << off.loss << ", gradient " << off.gradient
+                      << " ulp");
           CHECK(off.loss <= 4);
           CHECK(off.gradient <= 4);
         };

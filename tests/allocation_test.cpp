@@ -81,7 +81,8 @@ void hot_calls(B const& backend, idx rows, idx cols) {
   Guarded<T> g(rows, cols), unit(rows, cols), truth(rows, cols, 0, 0, T(0.5));
   std::vector<T> row_losses(size(rows)), scale_gradient(size(rows)), norms(size(rows));
   std::vector<SavedRow> saved(size(rows));
-  std::vector<std::byte> workspace(std::max({workspace_bytes<T>(backend, rows, cols, Placement::accumulate), workspace_bytes<T>(backend, rows, cols, Placement::out_of_place),
+  std::vector<std::byte> workspace(std::max({workspace_bytes<T>(backend, rows, cols, Placement::accumulate),
+                                             workspace_bytes<T>(backend, rows, cols, Placement::out_of_place),
                                              point_workspace_bytes(rows, cols), advance_workspace_bytes(rows)}));
   auto batch = p.weighted();
   batch.scales = view(p.scales);
@@ -160,7 +161,8 @@ TEST_CASE("a product packs its operands into 2 MiB a thread at most") {
   CHECK(layer<float>(serial{}, 9, 33, 17).allocations == 0);
   for (auto const& [rows, classes, width] : {std::tuple<idx, idx, idx>{40, 1500, 512}, {700, 300, 64}, {256, 256, 2048}}) {
     // Three products, band after band: each buffer is gone before the next one comes.
-    long const bands = 3 * ((std::max(rows, classes) + 511) / 512 + (std::max(rows, width) + 511) / 512 + (std::max(classes, width) + 511) / 512);
+    long const bands =
+        3 * ((std::max(rows, classes) + 511) / 512 + (std::max(rows, width) + 511) / 512 + (std::max(classes, width) + 511) / 512);
     CHECK(layer<float>(losskit::eigen{}, rows, classes, width).bytes <= bands * (2 << 20));
     CHECK(layer<double>(losskit::eigen{}, rows, classes, width).bytes <= bands * (2 << 20));
   }
@@ -168,7 +170,9 @@ TEST_CASE("a product packs its operands into 2 MiB a thread at most") {
 
 // The workspace is as large as the query says, and the query grows with rows, columns and threads only.
 TEST_CASE("workspace queries") {
-  CHECK(workspace_bytes<float>(serial{}, 10, 1000, Placement::in_place) == workspace_bytes<float>(serial{}, 10, 1000000, Placement::in_place));
+  CHECK(workspace_bytes<float>(serial{}, 10, 1000, Placement::in_place) ==
+        workspace_bytes<float>(serial{}, 10, 1000000, Placement::in_place));
   CHECK(workspace_bytes<float>(losskit::eigen{}, 10, 1000, Placement::in_place) <= 64 + 10 * 128);
-  CHECK(workspace_bytes<float>(losskit::eigen{openmp{4}}, 512, 100000, Placement::out_of_place) <= 64 + 512 * 128 + 4 * 2 * (100000 * 4 + 64));  // two rows a thread
+  CHECK(workspace_bytes<float>(losskit::eigen{openmp{4}}, 512, 100000, Placement::out_of_place) <=
+        64 + 512 * 128 + 4 * 2 * (100000 * 4 + 64));  // two rows a thread
 }

@@ -30,7 +30,8 @@ double apart(Guarded<T> const& a, Guarded<T> const& b, idx rows, idx cols) {
     T largest = 0;
     for (idx j = 0; j < cols; ++j) largest = std::max(largest, std::fabs(a.at(i, j)));
     for (idx j = 0; j < cols; ++j) {
-      double const off = std::fabs(double(a.at(i, j)) - double(b.at(i, j))) / static_cast<double>(ulp<T>(static_cast<long double>(largest)));
+      double const off =
+          std::fabs(double(a.at(i, j)) - double(b.at(i, j))) / static_cast<double>(ulp<T>(static_cast<long double>(largest)));
       if (!(off <= worst)) worst = off;
     }
   }
@@ -76,9 +77,9 @@ template <class T, class B, class L, class I>
 Everything<T> every_call(B const& backend, L const& loss, Problem<T, I>& p, Options options, bool per_row_scales, idx gap, idx offset) {
   idx const rows = p.rows, cols = p.cols;
   auto const blank = [&](idx further, T fill) { return Guarded<T>(rows, cols, gap, offset + further, fill); };
-  Everything<T> r{{}, {}, {}, {}, {}, blank(cols % 2, 9), p.cosines, blank(1, T(0.25)), blank(2, 9), blank(3, T(0.25)), blank(1, 9), blank(2, 9),
-                  p.cosines, p.cosines, blank(0, 9), blank(3, T(0.25)),
-                  std::vector<T>(size(rows)), std::vector<T>(size(rows)), std::vector<T>(size(rows)), std::vector<T>(size(rows))};
+  std::vector<T> const each_row(size(rows));
+  Everything<T> r{{}, {}, {}, {}, {}, blank(cols % 2, 9), p.cosines, blank(1, T(0.25)), blank(2, 9), blank(3, T(0.25)), blank(1, 9),
+                  blank(2, 9), p.cosines, p.cosines, blank(0, 9), blank(3, T(0.25)), each_row, each_row, each_row, each_row};
   std::vector<std::byte> memory(workspace_bytes<T>(backend, rows, cols, Placement::accumulate) + 9);
   Workspace const workspace{memory.data() + 1, static_cast<idx>(memory.size()) - 9};
   memory.back() = std::byte(77);
@@ -116,15 +117,17 @@ Everything<T> every_call(B const& backend, L const& loss, Problem<T, I>& p, Opti
 template <class T, class I = std::int64_t, class B = losskit::eigen<one_thread>>
 void compare(Loss const& loss, idx rows, idx cols, idx gap, idx offset, unsigned seed = 1, double spread = 0.9, bool per_row_scales = false,
              B const& backend = B{}) {
-  INFO(std::string(loss.margin.own_name()) << " s = " << loss.scale << ", " << rows << " x " << cols << " + " << gap << " at " << offset << ", " << sizeof(T));
+  INFO(std::string(loss.margin.own_name()) << " s = " << loss.scale << ", " << rows << " x " << cols << " + " << gap << " at " << offset
+                                           << ", " << sizeof(T));
   Problem<T, I> p(rows, cols, seed, gap, offset, spread);
   if (rows > 2) p.labels[1] = -5;
   Options const options{.upstream = 1.5, .ignore_label = -5, .top_k = 3};
-  auto const a = every_call(serial{}, loss, p, options, per_row_scales, gap, offset), b = every_call(backend, loss, p, options, per_row_scales, gap, offset);
+  auto const a = every_call(serial{}, loss, p, options, per_row_scales, gap, offset),
+             b = every_call(backend, loss, p, options, per_row_scales, gap, offset);
   CHECK(p.cosines.guards_hold());
   for (auto const* r : {&a, &b})
-    for (auto const* g : {&r->out_of_place, &r->cosines, &r->sum, &r->later, &r->later_sum, &r->z, &r->dz, &r->later_in_place, &r->z_in_place,
-                          &r->dz_in_place, &r->dz_sum})
+    for (auto const* g : {&r->out_of_place, &r->cosines, &r->sum, &r->later, &r->later_sum, &r->z, &r->dz, &r->later_in_place,
+                          &r->z_in_place, &r->dz_in_place, &r->dz_sum})
       CHECK(g->guards_hold());
   double const ulps = allowed<T>(loss, per_row_scales ? 20 : loss.scale);
   double const tight = sizeof(T) == 4 ? 6 : 450;
@@ -165,7 +168,9 @@ void compare(Loss const& loss, idx rows, idx cols, idx gap, idx offset, unsigned
   }
 }
 
-inline Loss loss_of(Margins margin, double scale = 20, AnyObjective objective = {}, AnyRest rest = {}) { return {margin, scale, objective, rest}; }
+inline Loss loss_of(Margins margin, double scale = 20, AnyObjective objective = {}, AnyRest rest = {}) {
+  return {margin, scale, objective, rest};
+}
 
 template <class T, class B = losskit::eigen<one_thread>>
 void whole_catalogue(B const& backend = B{}) {

@@ -33,7 +33,8 @@ Result<T> run(B const& backend, L const& loss, Batch<T, I> const& batch, Options
   idx const rows = batch.cosines.rows, cols = batch.cosines.cols;
   Result<T> r{{}, Guarded<T>(rows, cols, 0, 0, T(7)), std::vector<T>(size(rows)), std::vector<T>(size(rows))};
   std::vector<std::byte> workspace(workspace_bytes<T>(backend, rows, cols, Placement::accumulate));
-  r.report = loss_and_gradient(backend, loss, batch, r.gradient.matrix(), view(workspace), options, Outputs<T>{view(r.row_losses), view(r.scale_gradient), {}});
+  r.report = loss_and_gradient(backend, loss, batch, r.gradient.matrix(), view(workspace), options,
+                               Outputs<T>{view(r.row_losses), view(r.scale_gradient), {}});
   return r;
 }
 Loss loss_of(Margins margin, double scale = 20, AnyObjective objective = {}, AnyRest rest = {}) { return {margin, scale, objective, rest}; }
@@ -114,7 +115,8 @@ TEST_CASE("a NaN or infinite cosine: its row is NaN and counted, no other row is
       for (float const bad : {nan_f, inf_f, -inf_f})
         for (idx const cols : {idx(3), idx(17), idx(4111)})
           for (idx const where : {idx(0), idx(1), cols / 2 + 1, cols - 1})  // label 1: as the target and as another class
-            for (auto const& margin : {Margins{{ArcMargin{0.5}}}, Margins{{SphereMargin{4.0}}}, Margins{{ArcMargin<Clamp>{}}}, Margins{{CosMargin<Easy>{}}}, Margins{{NoMargin{}}}, Margins{{ArcMargin<LegacyLinear>{}}}}) {
+            for (auto const& margin : {Margins{{ArcMargin{0.5}}}, Margins{{SphereMargin{4.0}}}, Margins{{ArcMargin<Clamp>{}}},
+                                       Margins{{CosMargin<Easy>{}}}, Margins{{NoMargin{}}}, Margins{{ArcMargin<LegacyLinear>{}}}}) {
               INFO(scale << ' ' << bad << " at " << where << " of " << cols);
               Problem<float> p(3, cols, 5);
               p.labels = {1, 1, 1};
@@ -142,7 +144,8 @@ TEST_CASE("a NaN or infinite cosine: its row is NaN and counted, no other row is
               Guarded<float> later(3, cols), z(3, cols);
               loss_gradient(backend, loss, p.plain(), saved, later.matrix(), options);
               all_nan = true;
-              for (idx j = 0; j < cols; ++j) all_nan = all_nan && std::isnan(later.at(1, j)) && !std::isnan(later.at(0, j)) && !std::isnan(later.at(2, j));
+              for (idx j = 0; j < cols; ++j)
+                all_nan = all_nan && std::isnan(later.at(1, j)) && !std::isnan(later.at(0, j)) && !std::isnan(later.at(2, j));
               CHECK(all_nan);
               CHECK(logits(backend, loss, p.plain(), z.matrix(), view(workspace), options).non_finite == 1);
               CHECK(std::isnan(z.at(1, where)));
@@ -207,8 +210,9 @@ TEST_CASE("all cosines equal: uniform, and a collapsed embedding has no accuracy
 TEST_CASE("top-1 and top-k: of the raw cosines, ties and NaN count as wrong") {
   on_both([](auto const& backend) {
     //                           target first
-    std::vector<float> const rows[] = {{0.9F, 0.1F, 0.2F, 0.3F}, {0.5F, 0.5F, 0.2F, 0.3F}, {0.5F, 0.6F, 0.7F, 0.1F},
-                                       {0.1F, 0.2F, 0.3F, 0.4F}, {0.5F, nan_f, 0.2F, 0.1F}, {nan_f, 0.1F, 0.1F, 0.1F}, {1.5F, 1.25F, 1.0F, 0.0F}};
+    std::vector<float> const rows[] = {{0.9F, 0.1F, 0.2F, 0.3F}, {0.5F, 0.5F, 0.2F, 0.3F},  {0.5F, 0.6F, 0.7F, 0.1F},
+                                       {0.1F, 0.2F, 0.3F, 0.4F}, {0.5F, nan_f, 0.2F, 0.1F}, {nan_f, 0.1F, 0.1F, 0.1F},
+                                       {1.5F, 1.25F, 1.0F, 0.0F}};
     int const wrong[] = {0, 1, 2, 3, 1, 4, 0};  // classes not below the target; a NaN does not beat itself either
     for (std::size_t k = 0; k < 7; ++k)
       for (int const top : {1, 2, 3, 4}) {
@@ -237,7 +241,8 @@ TEST_CASE("report: mean target angle, hard negatives, counts over valid rows") {
     // A threshold is the margin without its rule past pi: cos(theta + 0.5) = 1 at theta = pi, phi = pi + 0.5.
     std::vector<double> back{-1, -0.95, -0.8, 0};
     std::vector<std::int64_t> first{0};
-    CHECK(run(backend, MarginSoftmax{ArcMargin<Monotone>{0.5}, 10.0}, Batch(losskit::matrix(back, 1, 4), first)).report.hard_negatives == 2);
+    CHECK(run(backend, MarginSoftmax{ArcMargin<Monotone>{0.5}, 10.0}, Batch(losskit::matrix(back, 1, 4), first)).report.hard_negatives ==
+          2);
   });
 }
 
@@ -319,7 +324,8 @@ TEST_CASE("scales from 1e-6 to 1e4, around both borders, against the plain loop"
               CHECK(worst_ulp(r.gradient, t, 3, cols) <= ulps);
               for (idx i = 0; i < 3; ++i) {
                 double const truth = static_cast<double>(t.row_losses[size(i)]);
-                CHECK(std::fabs(double(r.row_losses[size(i)]) - truth) <= ulps * double(std::numeric_limits<T>::epsilon()) * std::max(1.0, std::fabs(truth)));
+                CHECK(std::fabs(double(r.row_losses[size(i)]) - truth) <=
+                      ulps * double(std::numeric_limits<T>::epsilon()) * std::max(1.0, std::fabs(truth)));
               }
               CHECK(r.report.loss == Approx(static_cast<double>(t.loss)).epsilon(sizeof(T) == 4 ? 1e-5 : 1e-13));
             };
@@ -374,7 +380,8 @@ TEST_CASE("point losses: truths outside [0, 1] are counted, NaN elements too, an
   on_both([](auto const& backend) {
     std::vector<float> x{0.2F, 0.4F, nan_f, 0.9F, 0.1F}, truth{-0.5F, 1.5F, 0.5F, 1.0F, 0.0F}, g(5), losses(5);
     std::vector<std::byte> workspace(point_workspace_bytes(1, 5));
-    auto const r = loss_and_gradient(backend, AdaptiveWingLoss{}, x, truth, g, view(workspace), {}, PointOutputs<float>{{}, losskit::matrix(losses, 1, 5)});
+    auto const r = loss_and_gradient(backend, AdaptiveWingLoss{}, x, truth, g, view(workspace), {},
+                                     PointOutputs<float>{{}, losskit::matrix(losses, 1, 5)});
     CHECK(r.truth_clamped == 2);
     CHECK(r.non_finite == 1);
     CHECK(r.elements == 5);
@@ -389,7 +396,8 @@ TEST_CASE("point losses: truths outside [0, 1] are counted, NaN elements too, an
     for (auto const reduction : {Reduction::sum, Reduction::mean, Reduction::batch_mean, Reduction::weighted_mean}) {
       x[2] = 0.3F;
       std::vector<float> weights{1, 0, 2, 1, 0.5F};
-      auto const w = loss_value(backend, SmoothL1Loss{}, x, truth, view(workspace), {.reduction = reduction}, PointOutputs<float>{losskit::matrix(weights, 1, 5), {}});
+      auto const w = loss_value(backend, SmoothL1Loss{}, x, truth, view(workspace), {.reduction = reduction},
+                                PointOutputs<float>{losskit::matrix(weights, 1, 5), {}});
       double const sum = 0.5 * (0.04 + 2 * 0.04 + 0.01 + 0.5 * 0.01);
       double const divisor = reduction == Reduction::mean ? 5 : reduction == Reduction::weighted_mean ? 4.5 : 1;
       CHECK(w.loss == Approx(sum / divisor).epsilon(1e-5));
@@ -401,7 +409,8 @@ TEST_CASE("point losses: truths outside [0, 1] are counted, NaN elements too, an
 
 namespace {
 template <class B, class T>
-AdaCosState step(B const& backend, AdaCosScale const& policy, AdaCosState const& state, Batch<T, std::int64_t> const& batch, Options const& options = {}) {
+AdaCosState step(B const& backend, AdaCosScale const& policy, AdaCosState const& state, Batch<T, std::int64_t> const& batch,
+                 Options const& options = {}) {
   std::vector<std::byte> workspace(advance_workspace_bytes(batch.cosines.rows));
   return advance(backend, policy, state, batch, view(workspace), options);
 }
@@ -424,7 +433,8 @@ TEST_CASE("AdaCos: formula, even and odd N, ignored rows, weights and row scales
       }
       std::sort(angles.begin(), angles.end());
       double const median = angles[(size(rows) - 1) / 2];  // for even N the lower
-      double const expected = static_cast<double>(std::log(sum / static_cast<long double>(rows))) / std::cos(std::min(median, 0.78539816339744831));
+      double const expected =
+          static_cast<double>(std::log(sum / static_cast<long double>(rows))) / std::cos(std::min(median, 0.78539816339744831));
       auto const next = step(backend, policy, state, p.plain());
       CHECK(next.scale == Approx(expected).epsilon(1e-12));
       CHECK(next.steps == 1);
@@ -464,7 +474,8 @@ TEST_CASE("AdaCos: three classes, kept states, bounds, wide angles, huge scales"
 
     std::vector<double> wide{-0.5, 0.4, 0.4};  // the median angle is above pi/4: cos(pi/4) counts
     double const s = three.fixed();
-    CHECK(step(backend, three, three.start(), Batch(losskit::matrix(wide, 1, 3), labels)).scale == Approx(std::log(2 * std::exp(0.4 * s)) * std::sqrt(2.0)));
+    CHECK(step(backend, three, three.start(), Batch(losskit::matrix(wide, 1, 3), labels)).scale ==
+          Approx(std::log(2 * std::exp(0.4 * s)) * std::sqrt(2.0)));
     std::vector<double> far{50, 0.4, 0.4};  // clamped
     CHECK(step(backend, three, three.start(), Batch(losskit::matrix(far, 1, 3), labels)).scale == Approx(std::log(2 * std::exp(0.4 * s))));
 
@@ -473,9 +484,11 @@ TEST_CASE("AdaCos: three classes, kept states, bounds, wide angles, huge scales"
     CHECK(step(backend, AdaCosScale(3, 5), {5}, Batch(losskit::matrix(wide, 1, 3), labels)).scale == 5);
 
     for (double const huge : {200.0, 1e4, 1e8}) {  // log-sum-exp: ln B = 0.4 s + ln 2, no overflow
-      CHECK(step(backend, three, {huge}, Batch(losskit::matrix(far, 1, 3), labels)).scale == Approx(0.4 * huge + std::log(2.0)).epsilon(1e-12));
+      CHECK(step(backend, three, {huge}, Batch(losskit::matrix(far, 1, 3), labels)).scale ==
+            Approx(0.4 * huge + std::log(2.0)).epsilon(1e-12));
       std::vector<float> narrow{50, 0.4F, 0.4F};
-      CHECK(step(backend, three, {huge}, Batch(losskit::matrix(narrow, 1, 3), labels)).scale == Approx(0.4 * huge + std::log(2.0)).epsilon(1e-6));
+      CHECK(step(backend, three, {huge}, Batch(losskit::matrix(narrow, 1, 3), labels)).scale ==
+            Approx(0.4 * huge + std::log(2.0)).epsilon(1e-6));
     }
     AdaCosState state{25, 7, 2};  // steps and kept go on from where they were
     auto const next = step(backend, three, state, Batch(losskit::matrix(wide, 1, 3), labels));

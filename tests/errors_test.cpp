@@ -94,8 +94,10 @@ TEST_CASE("parameters out of range or NaN") {
     expect_error<ParameterError>([&] { SmoothL1Loss{bad}; }, {"SmoothL1Loss", "sigma = "});
     expect_error<ParameterError>([&] { HuberLoss{bad}; }, {"HuberLoss", "delta = "});
   }
-  for (double const bad : {-1.0, nan_d, inf_d}) expect_error<ParameterError>([&] { SigmoidFocalLoss{bad}; }, {"SigmoidFocalLoss", "gamma = "});
-  for (double const bad : {-0.5, 1.5, nan_d}) expect_error<ParameterError>([&] { SigmoidFocalLoss(2, bad); }, {"SigmoidFocalLoss", "alpha = "});
+  for (double const bad : {-1.0, nan_d, inf_d})
+    expect_error<ParameterError>([&] { SigmoidFocalLoss{bad}; }, {"SigmoidFocalLoss", "gamma = "});
+  for (double const bad : {-0.5, 1.5, nan_d})
+    expect_error<ParameterError>([&] { SigmoidFocalLoss(2, bad); }, {"SigmoidFocalLoss", "alpha = "});
   expect_error<ParameterError>([] { suggest_scale(1, 0.9); }, {"classes = 1"});
   expect_error<ParameterError>([] { suggest_scale(10, 1.5); }, {"probability = 1.5"});
 }
@@ -135,7 +137,16 @@ struct Call {
 
 MarginSoftmax const loss{ArcMargin{0.5}, 10.0};
 
-enum Which { fused = 1, value = 2, later = 4, to_logits = 8, from_logits = 16, next_scale = 32, all_calls = 63, with_gradient = fused | later | to_logits | from_logits };
+enum Which {
+  fused = 1,
+  value = 2,
+  later = 4,
+  to_logits = 8,
+  from_logits = 16,
+  next_scale = 32,
+  all_calls = 63,
+  with_gradient = fused | later | to_logits | from_logits
+};
 
 // Each call, on each backend. Type-erased: there are many bad arguments, and one call of each kind to compile.
 struct Entry {
@@ -145,11 +156,14 @@ struct Entry {
 };
 template <class B>
 void add_calls(std::vector<Entry>& all, B b) {
-  all.push_back({fused, "loss_and_gradient", [b](Call& c) { loss_and_gradient(b, loss, c.batch(), c.gradient, c.ws, c.options, c.outputs); }});
+  all.push_back(
+      {fused, "loss_and_gradient", [b](Call& c) { loss_and_gradient(b, loss, c.batch(), c.gradient, c.ws, c.options, c.outputs); }});
   all.push_back({value, "loss_value", [b](Call& c) { loss_value(b, loss, c.batch(), c.ws, c.options, c.outputs); }});
-  all.push_back({later, "loss_gradient", [b](Call& c) { loss_gradient(b, loss, c.batch(), c.outputs.saved, c.gradient, c.options, c.outputs.scale_gradient); }});
+  all.push_back({later, "loss_gradient",
+                 [b](Call& c) { loss_gradient(b, loss, c.batch(), c.outputs.saved, c.gradient, c.options, c.outputs.scale_gradient); }});
   all.push_back({to_logits, "logits", [b](Call& c) { logits(b, loss, c.batch(), c.gradient, c.ws, c.options); }});
-  all.push_back({from_logits, "logits_backward", [b](Call& c) { logits_backward(b, loss, c.batch(), c.cosines, c.gradient, c.options, c.outputs.scale_gradient); }});
+  all.push_back({from_logits, "logits_backward",
+                 [b](Call& c) { logits_backward(b, loss, c.batch(), c.cosines, c.gradient, c.options, c.outputs.scale_gradient); }});
   all.push_back({next_scale, "advance", [b](Call& c) { advance(b, AdaCosScale(6), AdaCosState{3}, c.batch(), c.ws, c.options); }});
 }
 std::vector<Entry> const& calls() {
@@ -214,10 +228,12 @@ TEST_CASE("shapes that disagree") {
   refused<ShapeError>(all_calls, [](Call& c) { c.scales.pop_back(); }, {"scales", "3", "4"});
   refused<ShapeError>(all_calls, [](Call& c) { c.upstream.pop_back(); }, {"upstream", "3", "4"});
   refused<ShapeError>(fused | value, [](Call& c) { c.outputs.row_losses.size = 3; }, {"row_losses", "3", "4"});
-  refused<ShapeError>(fused | value | later | from_logits, [](Call& c) { c.outputs.scale_gradient.size = 5; }, {"scale_gradient", "5", "4"});
+  refused<ShapeError>(fused | value | later | from_logits, [](Call& c) { c.outputs.scale_gradient.size = 5; },
+                      {"scale_gradient", "5", "4"});
   refused<ShapeError>(fused | value | later, [](Call& c) { c.outputs.saved.size = 1; }, {"saved", "1", "4"});
   refused<ShapeError>(all_calls, [](Call& c) { c.cosines.rows = -1; }, {"cosines", "-1 x 6"});
-  refused<ShapeError>(fused | later | to_logits | from_logits | value | next_scale, [](Call& c) { c.cosines.cols = -6; }, {"cosines", "-6"});
+  refused<ShapeError>(fused | later | to_logits | from_logits | value | next_scale, [](Call& c) { c.cosines.cols = -6; },
+                      {"cosines", "-6"});
 }
 
 TEST_CASE("null with a size") {
@@ -234,24 +250,42 @@ TEST_CASE("a stride below the columns") {
 }
 
 TEST_CASE("overlaps") {
-  for (idx const by : {idx(1), idx(5), idx(6), idx(17)}) refused<AliasError>(fused | later | to_logits | from_logits, [by](Call& c) { c.gradient.data = c.memory.data() + by; }, {"overlaps", "cosines"});
-  refused<AliasError>(fused | later | to_logits | from_logits, [](Call& c) { c.gradient.data = c.memory.data(), c.gradient.stride = 7; }, {"overlaps", "cosines"});
-  refused<AliasError>(fused | later | from_logits, [](Call& c) { c.gradient.data = c.memory.data(), c.options.write = Write::accumulate; }, {"gradient", "accumulate"});
+  for (idx const by : {idx(1), idx(5), idx(6), idx(17)})
+    refused<AliasError>(fused | later | to_logits | from_logits, [by](Call& c) { c.gradient.data = c.memory.data() + by; },
+                        {"overlaps", "cosines"});
+  refused<AliasError>(fused | later | to_logits | from_logits, [](Call& c) { c.gradient.data = c.memory.data(), c.gradient.stride = 7; },
+                      {"overlaps", "cosines"});
+  refused<AliasError>(fused | later | from_logits, [](Call& c) { c.gradient.data = c.memory.data(), c.options.write = Write::accumulate; },
+                      {"gradient", "accumulate"});
   refused<AliasError>(fused | value, [](Call& c) { c.outputs.row_losses.data = c.memory.data() + 3; }, {"row_losses", "cosines"});
   refused<AliasError>(fused, [](Call& c) { c.outputs.row_losses.data = c.memory.data() + 103; }, {"row_losses", "gradient"});
-  refused<AliasError>(fused | value, [](Call& c) { c.outputs.row_losses.data = c.scale_gradient.data(); }, {"row_losses", "scale_gradient"});
+  refused<AliasError>(fused | value, [](Call& c) { c.outputs.row_losses.data = c.scale_gradient.data(); },
+                      {"row_losses", "scale_gradient"});
   refused<AliasError>(fused | value, [](Call& c) { c.outputs.row_losses.data = c.weights.data(); }, {"row_losses", "weights"});
-  refused<AliasError>(fused | value | later | from_logits, [](Call& c) { c.outputs.scale_gradient.data = c.scales.data(); }, {"scale_gradient", "scales"});
-  refused<AliasError>(fused | later | from_logits, [](Call& c) { c.outputs.scale_gradient.data = c.memory.data() + 110; }, {"scale_gradient", "gradient"});
-  refused<AliasError>(fused | value | to_logits | next_scale, [](Call& c) { c.ws.data = reinterpret_cast<std::byte*>(c.memory.data()) + 8, c.ws.size = 780; }, {"workspace"});
-  refused<AliasError>(later, [](Call& c) { c.outputs.scale_gradient.data = reinterpret_cast<float*>(c.saved.data()); }, {"scale_gradient", "saved"});
+  refused<AliasError>(fused | value | later | from_logits, [](Call& c) { c.outputs.scale_gradient.data = c.scales.data(); },
+                      {"scale_gradient", "scales"});
+  refused<AliasError>(fused | later | from_logits, [](Call& c) { c.outputs.scale_gradient.data = c.memory.data() + 110; },
+                      {"scale_gradient", "gradient"});
+  refused<AliasError>(fused | value | to_logits | next_scale,
+                      [](Call& c) { c.ws.data = reinterpret_cast<std::byte*>(c.memory.data()) + 8, c.ws.size = 780; }, {"workspace"});
+  refused<AliasError>(later, [](Call& c) { c.outputs.scale_gradient.data = reinterpret_cast<float*>(c.saved.data()); },
+                      {"scale_gradient", "saved"});
   // The upstream matrix of logits_backward.
   Call c;
   std::vector<float> dz(30, 1.0F);
   MatrixView<float> const m{dz.data(), 4, 6, 6};
-  expect_error<AliasError>([&] { logits_backward(serial{}, loss, c.batch(), m, MatrixView<float>{dz.data() + 1, 4, 6, 6}); }, {"overlaps", "logits_gradient"});
-  expect_error<AliasError>([&] { logits_backward(serial{}, loss, c.batch(), m, m, {.write = Write::accumulate}); }, {"logits_gradient", "accumulate"});
-  expect_error<AliasError>([&] { logits_backward(serial{}, loss, c.batch(), m, c.gradient, {}, VectorView<float>{dz.data() + 2, 4}); }, {"scale_gradient", "logits_gradient"});
+  expect_error<AliasError>(
+      [&] {
+        logits_backward(serial{}, loss, c.batch(), m, MatrixView<float>{dz.data() + 1, 4, 6, 6});
+      },
+      {"overlaps", "logits_gradient"});
+  expect_error<AliasError>([&] { logits_backward(serial{}, loss, c.batch(), m, m, {.write = Write::accumulate}); },
+                           {"logits_gradient", "accumulate"});
+  expect_error<AliasError>(
+      [&] {
+        logits_backward(serial{}, loss, c.batch(), m, c.gradient, {}, VectorView<float>{dz.data() + 2, 4});
+      },
+      {"scale_gradient", "logits_gradient"});
   CHECK(dz == std::vector<float>(30, 1.0F));
 }
 
@@ -266,8 +300,14 @@ TEST_CASE("what is no overlap: the same memory, and two halves of one wide matri
   std::vector<std::int64_t> one{2};
   std::vector<float> row(20, 0.1F);
   for (idx const stride : {idx(0), idx(6), idx(-3)}) {
-    CHECK_NOTHROW(loss_and_gradient(serial{}, loss, Batch(MatrixView<float>{row.data(), 1, 6, stride}, one), MatrixView<float>{row.data() + 8, 1, 6, stride}, c.ws));
-    expect_error<AliasError>([&] { loss_and_gradient(serial{}, loss, Batch(MatrixView<float>{row.data(), 1, 6, stride}, one), MatrixView<float>{row.data() + 2, 1, 6, stride}, c.ws); }, {"overlaps"});
+    CHECK_NOTHROW(loss_and_gradient(serial{}, loss, Batch(MatrixView<float>{row.data(), 1, 6, stride}, one),
+                                    MatrixView<float>{row.data() + 8, 1, 6, stride}, c.ws));
+    expect_error<AliasError>(
+        [&] {
+          loss_and_gradient(serial{}, loss, Batch(MatrixView<float>{row.data(), 1, 6, stride}, one),
+                            MatrixView<float>{row.data() + 2, 1, 6, stride}, c.ws);
+        },
+        {"overlaps"});
   }
 }
 
@@ -276,7 +316,12 @@ TEST_CASE("a workspace too small: both sizes") {
   refused<WorkspaceError>(fused | value | to_logits, [](Call& c) { c.ws.size = 13; }, {"workspace", "13 bytes", needed.c_str()});
   refused<WorkspaceError>(fused | value | to_logits | next_scale, [](Call& c) { c.ws = {}; }, {"workspace", "0 bytes"});
   refused<WorkspaceError>(next_scale, [](Call& c) { c.ws.size = 13; }, {"13 bytes", std::to_string(advance_workspace_bytes(4)).c_str()});
-  refused<WorkspaceError>(fused, [](Call& c) { c.options.write = Write::accumulate, c.ws.size = static_cast<idx>(workspace_bytes<float>(serial{}, 4, 6, Placement::accumulate)) - 1; }, {"workspace"});
+  refused<WorkspaceError>(fused,
+                          [](Call& c) {
+                            c.options.write = Write::accumulate,
+                            c.ws.size = static_cast<idx>(workspace_bytes<float>(serial{}, 4, 6, Placement::accumulate)) - 1;
+                          },
+                          {"workspace"});
   // What the query says is enough, and one byte less is not.
   Call c;
   for (auto const placement : {Placement::in_place, Placement::out_of_place}) {
@@ -301,7 +346,10 @@ TEST_CASE("weights and scales: negative, NaN, infinite") {
 TEST_CASE("normalize_rows") {
   std::vector<float> x(12, 1), y(12, 7), norms(4, 7), dy(12, 1), dx(12, 7), few(3, 7);
   auto const m = [](std::vector<float>& v, idx rows = 4, idx cols = 3) { return MatrixView<float>{v.data(), rows, cols, cols}; };
-  auto const fresh = [&] { return y == std::vector<float>(12, 7) && norms == std::vector<float>(4, 7) && dx == std::vector<float>(12, 7) && x == std::vector<float>(12, 1) && dy == x; };
+  auto const fresh = [&] {
+    return y == std::vector<float>(12, 7) && norms == std::vector<float>(4, 7) && dx == std::vector<float>(12, 7) &&
+           x == std::vector<float>(12, 1) && dy == x;
+  };
   serial const s;
   expect_error<ShapeError>([&] { normalize_rows(s, m(x), m(y, 3), norms); }, {"y", "3 x 3", "4 x 3"});
   expect_error<ShapeError>([&] { normalize_rows(s, m(x), m(y), few); }, {"norms", "3", "4"});
@@ -310,7 +358,9 @@ TEST_CASE("normalize_rows") {
   expect_error<AliasError>([&] { normalize_rows(s, m(x), m(y), VectorView<float>{y.data(), 4}); }, {"norms", "y"});
   expect_error<ShapeError>([&] { normalize_rows_backward(s, m(y), norms, m(dy), m(dx, 3)); }, {"dx", "3 x 3"});
   expect_error<ShapeError>([&] { normalize_rows_backward(s, m(y), few, m(dy), m(dx)); }, {"norms"});
-  expect_error<ShapeError>([&] { normalize_rows_backward(s, m(y), norms, m(dy), m(dx), Write::assign, VectorView<float const>(view(few))); }, {"dnorms", "3", "4"});
+  expect_error<ShapeError>(
+      [&] { normalize_rows_backward(s, m(y), norms, m(dy), m(dx), Write::assign, VectorView<float const>(view(few))); },
+      {"dnorms", "3", "4"});
   expect_error<AliasError>([&] { normalize_rows_backward(s, m(y), norms, m(dy), m(y)); }, {"dx", "y"});
   expect_error<AliasError>([&] { normalize_rows_backward(s, m(y), norms, m(dy), m(dy), Write::accumulate); }, {"accumulate"});
   CHECK(fresh());
@@ -327,7 +377,9 @@ TEST_CASE("cosine_layer and its backward: nothing is written before everything i
         if (value != 7) return false;
     return x == std::vector<float>(8, 1) && w == std::vector<float>(12, 2) && dc == std::vector<float>(6, 1);
   };
-  auto const forward = [&](CosineLayer<float> const& l, MatrixView<float> cosines) { cosine_layer(serial{}, m(x, rows, width), m(w, classes, width), l, cosines); };
+  auto const forward = [&](CosineLayer<float> const& l, MatrixView<float> cosines) {
+    cosine_layer(serial{}, m(x, rows, width), m(w, classes, width), l, cosines);
+  };
   auto bad = layer();
   expect_error<ShapeError>([&] { cosine_layer(serial{}, m(x, rows, width), m(w, 4, 3), bad, m(c, 2, 4)); }, {"4 x 3"});
   expect_error<ShapeError>([&] { forward(layer(), m(c, 3, 2)); }, {"cosines", "3 x 2", "2 x 3"});
@@ -349,9 +401,14 @@ TEST_CASE("cosine_layer and its backward: nothing is written before everything i
   bad = layer(), bad.norms_x = VectorView<float>{nw.data(), rows};
   expect_error<AliasError>([&] { forward(bad, m(c, rows, classes)); }, {"norms"});
   CHECK(untouched());
-  expect_error<AliasError>([&] { cosine_layer(serial{}, m(x, rows, width), m(w, classes, width), layer(), MatrixView<float>{w.data(), rows, classes, classes}); }, {"cosines", "w"});
+  expect_error<AliasError>(
+      [&] {
+        cosine_layer(serial{}, m(x, rows, width), m(w, classes, width), layer(), MatrixView<float>{w.data(), rows, classes, classes});
+      },
+      {"cosines", "w"});
 
-  auto const backward = [&](CosineLayer<float> const& l, MatrixView<float> gx, MatrixView<float> gw, Write write = Write::assign, VectorView<float const> dn = {}) {
+  auto const backward = [&](CosineLayer<float> const& l, MatrixView<float> gx, MatrixView<float> gw, Write write = Write::assign,
+                            VectorView<float const> dn = {}) {
     cosine_layer_backward(serial{}, l, m(dc, rows, classes), gx, gw, {}, write, dn);
   };
   auto const good_x = m(dx, rows, width), good_w = m(dw, classes, width);
@@ -376,7 +433,8 @@ TEST_CASE("point losses") {
   auto const m = [](std::vector<float>& v, idx rows = 3, idx cols = 4) { return MatrixView<float>{v.data(), rows, cols, cols}; };
   WingLoss const wing;
   auto const untouched = [&] {
-    return g == std::vector<float>(12, 7) && losses == g && few == std::vector<float>(3, 7) && x == std::vector<float>(12, 0.5F) && memory == std::vector<std::byte>(memory.size(), std::byte(7));
+    return g == std::vector<float>(12, 7) && losses == g && few == std::vector<float>(3, 7) && x == std::vector<float>(12, 0.5F) &&
+           memory == std::vector<std::byte>(memory.size(), std::byte(7));
   };
   auto const on = [&](auto const& b) {
     auto const ws = view(memory);
@@ -384,18 +442,50 @@ TEST_CASE("point losses") {
     expect_error<ShapeError>([&] { loss_and_gradient(b, wing, m(x), m(y), m(g, 2), ws); }, {"gradient", "2 x 4", "3 x 4"});
     expect_error<ShapeError>([&] { loss_and_gradient(b, wing, x, y, few, ws); }, {"gradient", "1 x 3", "1 x 12"});
     expect_error<ShapeError>([&] { loss_value(b, wing, m(x), MatrixView<float>{nullptr, 3, 4, 4}, ws); }, {"truth", "null"});
-    expect_error<StrideError>([&] { loss_and_gradient(b, wing, MatrixView<float>{x.data(), 3, 4, 3}, m(y), m(g), ws); }, {"prediction", "stride 3"});
-    expect_error<WorkspaceError>([&] { loss_and_gradient(b, wing, m(x), m(y), m(g), Workspace{memory.data(), 5}); }, {"workspace", "5 bytes", std::to_string(memory.size()).c_str()});
+    expect_error<StrideError>(
+        [&] {
+          loss_and_gradient(b, wing, MatrixView<float>{x.data(), 3, 4, 3}, m(y), m(g), ws);
+        },
+        {"prediction", "stride 3"});
+    expect_error<WorkspaceError>(
+        [&] {
+          loss_and_gradient(b, wing, m(x), m(y), m(g), Workspace{memory.data(), 5});
+        },
+        {"workspace", "5 bytes", std::to_string(memory.size()).c_str()});
     expect_error<AliasError>([&] { loss_and_gradient(b, wing, m(x), m(y), m(y), ws); }, {"gradient", "truth"});
-    expect_error<AliasError>([&] { loss_and_gradient(b, wing, m(x, 2), m(y, 2), MatrixView<float>{x.data() + 1, 2, 4, 4}, ws); }, {"overlaps", "prediction"});
+    expect_error<AliasError>(
+        [&] {
+          loss_and_gradient(b, wing, m(x, 2), m(y, 2), MatrixView<float>{x.data() + 1, 2, 4, 4}, ws);
+        },
+        {"overlaps", "prediction"});
     expect_error<AliasError>([&] { loss_and_gradient(b, wing, m(x), m(y), m(x), ws, {.write = Write::accumulate}); }, {"accumulate"});
-    expect_error<AliasError>([&] { loss_and_gradient(b, wing, m(x), m(y), m(g), ws, {}, PointOutputs<float>{{}, m(x)}); }, {"element_losses", "prediction"});
-    expect_error<AliasError>([&] { loss_and_gradient(b, wing, m(x), m(y), m(g), ws, {}, PointOutputs<float>{{}, m(g)}); }, {"gradient", "element_losses"});
-    expect_error<ShapeError>([&] { loss_value(b, wing, m(x), m(y), ws, {}, PointOutputs<float>{m(weights, 2), {}}); }, {"weights", "2 x 4"});
-    expect_error<ShapeError>([&] { loss_value(b, wing, m(x), m(y), ws, {}, PointOutputs<float>{{}, m(losses, 2)}); }, {"element_losses", "2 x 4"});
+    expect_error<AliasError>(
+        [&] {
+          loss_and_gradient(b, wing, m(x), m(y), m(g), ws, {}, PointOutputs<float>{{}, m(x)});
+        },
+        {"element_losses", "prediction"});
+    expect_error<AliasError>(
+        [&] {
+          loss_and_gradient(b, wing, m(x), m(y), m(g), ws, {}, PointOutputs<float>{{}, m(g)});
+        },
+        {"gradient", "element_losses"});
+    expect_error<ShapeError>(
+        [&] {
+          loss_value(b, wing, m(x), m(y), ws, {}, PointOutputs<float>{m(weights, 2), {}});
+        },
+        {"weights", "2 x 4"});
+    expect_error<ShapeError>(
+        [&] {
+          loss_value(b, wing, m(x), m(y), ws, {}, PointOutputs<float>{{}, m(losses, 2)});
+        },
+        {"element_losses", "2 x 4"});
     for (float const bad : {-1.0F, static_cast<float>(nan_d), static_cast<float>(inf_d)}) {
       weights[7] = bad;
-      expect_error<ParameterError>([&] { loss_and_gradient(b, wing, m(x), m(y), m(g), ws, {}, PointOutputs<float>{m(weights), m(losses)}); }, {"weights"});
+      expect_error<ParameterError>(
+          [&] {
+            loss_and_gradient(b, wing, m(x), m(y), m(g), ws, {}, PointOutputs<float>{m(weights), m(losses)});
+          },
+          {"weights"});
       weights[7] = 1;
     }
     CHECK(untouched());

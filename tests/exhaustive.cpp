@@ -46,7 +46,8 @@ struct Settings {
 // better than the rounding of its largest term. This is the one place that says what those terms are; `legend` prints it.
 constexpr char const* legend =
     "Errors in ulp (the spacing of floats) of the largest term of the sum that makes the value, or the slope; the sum counts as one:\n"
-    "  margins          value: c cos m2, sin(theta) sin m2, 2k, m3; slope: cos m2, c sin m2 / sin(theta); past the break what replaces them\n"
+    "  margins          value: c cos m2, sin(theta) sin m2, 2k, m3; slope: cos m2, c sin m2 / sin(theta); past the break what replaces "
+    "them\n"
     "    with m1 != 1   value: cos(phi), 2k, m3, (m1 t) sin(phi); slope: itself, (m1 t) cos(phi) m1 / sin(theta): the last of each\n"
     "                   is what one ulp of m1 t is worth, t the angle to the nearer pole\n"
     "    Annealed       those of its margin, and lambda c (slope: lambda), all over 1 + lambda\n"
@@ -149,7 +150,8 @@ LOSSKIT_INLINE double per_ulp(double term) {
 // The floats of [low, high] in rising order, by index. Zero counts twice, as -0 and 0.
 class Floats {
  public:
-  Floats(float low, float high) : below_(low < 0 ? bits(-low) + 1 : 0), count_(below_ + (high >= 0 ? bits(high) + 1 : 0)), last_(bits(-low)) {
+  Floats(float low, float high)
+      : below_(low < 0 ? bits(-low) + 1 : 0), count_(below_ + (high >= 0 ? bits(high) + 1 : 0)), last_(bits(-low)) {
     if (high < 0) std::abort();
     if (high == 0) count_ = below_;  // up to -0
   }
@@ -301,7 +303,10 @@ Line walk_packets(Settings const& settings, Floats const& floats, float y, Kinks
 class Table {
  public:
   explicit Table(Settings const& settings) : settings_(settings) {
-    std::printf("%s\n| policy | floats | non-finite | value, ulp | at | slope, ulp | at | drop, ulp | verdict |\n|---|---|---|---|---|---|---|---|---|\n", legend);
+    std::printf(
+        "%s\n| policy | floats | non-finite | value, ulp | at | slope, ulp | at | drop, ulp | verdict "
+        "|\n|---|---|---|---|---|---|---|---|---|\n",
+        legend);
   }
 
   bool wants(std::string const& name) const { return name.find(settings_.only) != std::string::npos; }
@@ -367,18 +372,22 @@ void walk_margin(Settings const& settings, Table& table, M const& margin) {
 template <class O>
 void walk_objective(Settings const& settings, Table& table, O const& objective, std::string const& name) {
   if (!table.wants(name)) return;
-  table.add(name, walk_numbers(settings, Floats(-1e30f, 0), false, [=](auto log_p) { return objective(log_p); },
-                               [=](double x, Jet<Scalar<double, float>> const& at) { return objective_terms(objective, x, at.value.v, at.slope.v); }), false, false);
+  table.add(name,
+            walk_numbers(
+                settings, Floats(-1e30f, 0), false, [=](auto log_p) { return objective(log_p); },
+                [=](double x, Jet<Scalar<double, float>> const& at) { return objective_terms(objective, x, at.value.v, at.slope.v); }),
+            false, false);
 }
 
 template <class P, class F>
-void walk_elements(Settings const& settings, Table& table, P const& policy, std::string const& name, float reach, double const (&seconds)[9],
-                   Kinks const& kinks, F f) {
+void walk_elements(Settings const& settings, Table& table, P const& policy, std::string const& name, float reach,
+                   double const (&seconds)[9], Kinks const& kinks, F f) {
   if (!table.wants(name)) return;
   Line all;
   for (double const second : seconds) {
-    Line const line = walk_packets(settings, Floats(-reach, reach), static_cast<float>(second), kinks, f,
-                                   [=](double x, double y, double value, double slope) { return element_terms(policy, x, y, value, slope); });
+    Line const line =
+        walk_packets(settings, Floats(-reach, reach), static_cast<float>(second), kinks, f,
+                     [=](double x, double y, double value, double slope) { return element_terms(policy, x, y, value, slope); });
     all.walked += line.walked, all.non_finite += line.non_finite;
     all.value.see(line.value), all.slope.see(line.slope);
   }
@@ -400,7 +409,8 @@ int main(int argc, char** argv) {
   Settings settings;
   for (int i = 1; i < argc; ++i) {
     if (!std::strcmp(argv[i], "--quick")) settings.stride = 4099;
-    else if (!std::strcmp(argv[i], "--threads") && i + 1 < argc) settings.threads = static_cast<unsigned>(std::max(1, std::atoi(argv[++i])));
+    else if (!std::strcmp(argv[i], "--threads") && i + 1 < argc)
+      settings.threads = static_cast<unsigned>(std::max(1, std::atoi(argv[++i])));
     else if (!std::strcmp(argv[i], "--only") && i + 1 < argc) settings.only = argv[++i];
     else return std::fputs("exhaustive [--quick] [--threads N] [--only TEXT]\n", stderr), 2;
   }
@@ -413,7 +423,7 @@ int main(int argc, char** argv) {
   walk_objective(settings, table, FocalLoss{0.5}, "FocalLoss, gamma 0.5");
   for_each(point_losses{}, [&](auto loss) { walk_point_loss(settings, table, loss, loss.name); });
   walk_point_loss(settings, table, SigmoidFocalLoss{0.5}, "SigmoidFocalLoss, gamma 0.5");
-  std::printf("\n%.0f s on %u threads%s\n", std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), settings.threads,
-              settings.stride > 1 ? ", every 4099th float" : "");
+  std::printf("\n%.0f s on %u threads%s\n", std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(),
+              settings.threads, settings.stride > 1 ? ", every 4099th float" : "");
   return table.finish();
 }

@@ -34,7 +34,8 @@ struct Points {
     auto const p = x.cosines.matrix(), t = truth.cosines.matrix();
     fused = loss_and_gradient(backend, loss, p, t, gradient.matrix(), view(workspace), options, extra);
     value = loss_value(backend, loss, p, t, view(workspace), options, extra);
-    loss_and_gradient(backend, loss, in_place.matrix(), t, in_place.matrix(), view(workspace), options, PointOutputs<T>{weights.cosines.matrix(), {}});
+    loss_and_gradient(backend, loss, in_place.matrix(), t, in_place.matrix(), view(workspace), options,
+                      PointOutputs<T>{weights.cosines.matrix(), {}});
     options.write = Write::accumulate;
     loss_and_gradient(backend, loss, p, t, sum.matrix(), view(workspace), options, extra);
   }
@@ -80,7 +81,8 @@ struct Normalised {
   Normalised(B const& backend, Problem<T>& x, Problem<T>& dy, idx gap, idx offset)
       : y(x.rows, x.cols, gap, offset, T(9)), dx(x.rows, x.cols, gap, offset, T(9)), norms(size(x.rows)) {
     normalize_rows(backend, x.cosines.matrix(), y.matrix(), norms);
-    normalize_rows_backward(backend, y.matrix(), norms, dy.cosines.matrix(), dx.matrix(), Write::assign, VectorView<T const>(view(dy.weights)));
+    normalize_rows_backward(backend, y.matrix(), norms, dy.cosines.matrix(), dx.matrix(), Write::assign,
+                            VectorView<T const>(view(dy.weights)));
     CHECK(y.guards_hold());
     CHECK(dx.guards_hold());
   }
@@ -96,11 +98,14 @@ struct Layered {
     CosineLayer<T> const layer{unit_x.matrix(), unit_w.matrix(), view(norms_x), view(norms_w)};
     cosine_layer(backend, x.cosines.matrix(), w.cosines.matrix(), layer, cosines.matrix());
     std::vector<std::byte> workspace(cosine_layer_workspace_bytes<T>(x.rows, w.rows, x.cols, Write::accumulate));
-    cosine_layer_backward(backend, layer, dc.cosines.matrix(), dx.matrix(), dw.matrix(), view(workspace), Write::accumulate, VectorView<T const>(view(x.weights)));
+    cosine_layer_backward(backend, layer, dc.cosines.matrix(), dx.matrix(), dw.matrix(), view(workspace), Write::accumulate,
+                          VectorView<T const>(view(x.weights)));
     Guarded<T> dx_alone(x.rows, x.cols, gap), dw_alone(w.rows, w.cols, gap);
-    cosine_layer_backward(backend, layer, dc.cosines.matrix(), dx_alone.matrix(), dw_alone.matrix(), {}, Write::assign, VectorView<T const>(view(x.weights)));
+    cosine_layer_backward(backend, layer, dc.cosines.matrix(), dx_alone.matrix(), dw_alone.matrix(), {}, Write::assign,
+                          VectorView<T const>(view(x.weights)));
     for (idx i = 0; i < x.rows; ++i)
-      for (idx k = 0; k < x.cols; ++k) CHECK(std::fabs(dx.at(i, k) - dx_alone.at(i, k) - T(0.25)) <= 4 * std::numeric_limits<T>::epsilon() * (1 + std::fabs(dx.at(i, k))));
+      for (idx k = 0; k < x.cols; ++k)
+        CHECK(std::fabs(dx.at(i, k) - dx_alone.at(i, k) - T(0.25)) <= 4 * std::numeric_limits<T>::epsilon() * (1 + std::fabs(dx.at(i, k))));
     for (auto const* g : {&unit_x, &unit_w, &cosines, &dx, &dw}) CHECK(g->guards_hold());
   }
 };

@@ -110,12 +110,14 @@ void past_caches(idx rows, idx cols) {
     return loss_and_gradient(backend, MarginSoftmax{ArcMargin{0.5}, 64.0}, batch, MatrixView<T>{g, rows, cols, cols}, view(workspace)).loss;
   });
   same_bits([&](T* x, T* g) {
-    return loss_and_gradient(backend, WingLoss{0.5, 0.1}, VectorView<T const>{x, n}, VectorView<T const>{truth.data(), n}, VectorView<T>{g, n},
-                             view(workspace), {.upstream = 3}).loss;
+    return loss_and_gradient(backend, WingLoss{0.5, 0.1}, VectorView<T const>{x, n}, VectorView<T const>{truth.data(), n},
+                             VectorView<T>{g, n}, view(workspace), {.upstream = 3})
+        .loss;
   });
   same_bits([&](T* x, T* g) {
-    return loss_and_gradient(backend, SigmoidFocalLoss{}, VectorView<T const>{x, n}, VectorView<T const>{truth.data(), n}, VectorView<T>{g, n},
-                             view(workspace), {.upstream = 3}).loss;
+    return loss_and_gradient(backend, SigmoidFocalLoss{}, VectorView<T const>{x, n}, VectorView<T const>{truth.data(), n},
+                             VectorView<T>{g, n}, view(workspace), {.upstream = 3})
+        .loss;
   });
 }
 TEST_CASE("outputs too large for the caches") {

@@ -189,7 +189,8 @@ TEST_CASE("Monotone is C1 and ContinuousLinear C0 across every break") {
     for (int k = 0; k <= 17; ++k) {
       double const theta = (k * 3.14159265358979323846 - margin.m2()) / margin.m1();
       if (!(theta > 1e-3 && theta < 3.14)) continue;
-      auto const before = margin.target(Scalar<double>(std::cos(theta - 1e-7))), after = margin.target(Scalar<double>(std::cos(theta + 1e-7)));
+      auto const before = margin.target(Scalar<double>(std::cos(theta - 1e-7))),
+                 after = margin.target(Scalar<double>(std::cos(theta + 1e-7)));
       INFO(margin.m1() << ' ' << margin.m2() << " k = " << k);
       CHECK(before.value.v == Approx(after.value.v).epsilon(1e-5));
       if (slope_too) CHECK(std::fabs(before.slope.v - after.slope.v) < 1e-4);
@@ -483,8 +484,13 @@ struct Head {
     for (double& v : w) v = 0.1 * normal(random);
     for (idx i = 0; i < rows; ++i) labels.push_back(static_cast<std::int64_t>(random() % static_cast<unsigned>(classes)));
   }
-  CosineLayer<double> layer() { return {losskit::matrix(unit_x, rows, width), losskit::matrix(unit_w, classes, width), view(norms_x), view(norms_w)}; }
-  void forward() { cosine_layer(serial{}, losskit::matrix(x, rows, width), losskit::matrix(w, classes, width), layer(), losskit::matrix(cosines, rows, classes)); }
+  CosineLayer<double> layer() {
+    return {losskit::matrix(unit_x, rows, width), losskit::matrix(unit_w, classes, width), view(norms_x), view(norms_w)};
+  }
+  void forward() {
+    cosine_layer(serial{}, losskit::matrix(x, rows, width), losskit::matrix(w, classes, width), layer(),
+                 losskit::matrix(cosines, rows, classes));
+  }
   void backward(VectorView<double const> dnorms = {}) {
     cosine_layer_backward(serial{}, layer(), losskit::matrix(dcosines, rows, classes), losskit::matrix(dx, rows, width),
                           losskit::matrix(dw, classes, width), {}, Write::assign, dnorms);

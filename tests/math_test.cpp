@@ -34,8 +34,12 @@ double ulps(T got, Reference<T> want) {
   double const wrong = 1e30;
   if (std::isnan(want)) return std::isnan(got) ? 0 : wrong;
   if (std::isnan(got)) return wrong;
-  if (std::isinf(static_cast<T>(want))) return got >= limits::max() && want > 0 ? (got > limits::max() || !std::isinf(want) ? 0 : wrong) : got == static_cast<T>(want) ? 0 : wrong;
-  if (std::isinf(got)) return want >= static_cast<Reference<T>>(limits::max()) * (1 - static_cast<Reference<T>>(limits::epsilon())) ? 1 : wrong;
+  if (std::isinf(static_cast<T>(want)))
+    return got >= limits::max() && want > 0 ? (got > limits::max() || !std::isinf(want) ? 0 : wrong)
+           : got == static_cast<T>(want)    ? 0
+                                            : wrong;
+  if (std::isinf(got))
+    return want >= static_cast<Reference<T>>(limits::max()) * (1 - static_cast<Reference<T>>(limits::epsilon())) ? 1 : wrong;
   int e = 0;
   std::frexp(want, &e);
   Reference<T> const spacing = std::ldexp(static_cast<Reference<T>>(1), std::max(e, limits::min_exponent) - limits::digits);
@@ -124,8 +128,10 @@ TEST_CASE_TEMPLATE("ulp", T, float, double) {
 
   for (double const y : {2.1, 0.3, -1.7, 50.0, 1000.0, -3000.0}) {
     T const power = static_cast<T>(y), end = static_cast<T>(std::exp2(std::fmin(reach / std::fabs(y), reach)));
-    CHECK_ULP((walk<T>(1 / end, end, [=](P x) { return pow(x, P(power)); },
-                       [=](R x) { return static_cast<R>(std::pow(static_cast<long double>(x), static_cast<long double>(power))); })), 1.8 + slack);
+    CHECK_ULP((walk<T>(
+                  1 / end, end, [=](P x) { return pow(x, P(power)); },
+                  [=](R x) { return static_cast<R>(std::pow(static_cast<long double>(x), static_cast<long double>(power))); })),
+              1.8 + slack);
   }
 
   auto const part = [](auto member) {
@@ -135,9 +141,12 @@ TEST_CASE_TEMPLATE("ulp", T, float, double) {
     };
   };
   double const sum = single ? 0.95 : 2.5;
-  CHECK_ULP((walk<T>(0, 80, part([](auto const& p) { return p.near + p.near_low; }), [](R x) { return 1 / (1 + std::exp(-x)); })), sum + slack);
-  CHECK_ULP((walk<T>(0, 80, part([](auto const& p) { return p.far + p.far_low; }), [](R x) { return 1 / (1 + std::exp(x)); })), sum + slack);
-  CHECK_ULP((walk<T>(0, 80, part([](auto const& p) { return p.log1p; }), [](R x) { return std::log1p(std::exp(-x)); })), (single ? 1.4 : 2.0) + slack);
+  CHECK_ULP((walk<T>(0, 80, part([](auto const& p) { return p.near + p.near_low; }), [](R x) { return 1 / (1 + std::exp(-x)); })),
+            sum + slack);
+  CHECK_ULP((walk<T>(0, 80, part([](auto const& p) { return p.far + p.far_low; }), [](R x) { return 1 / (1 + std::exp(x)); })),
+            sum + slack);
+  CHECK_ULP((walk<T>(0, 80, part([](auto const& p) { return p.log1p; }), [](R x) { return std::log1p(std::exp(-x)); })),
+            (single ? 1.4 : 2.0) + slack);
 }
 
 TEST_CASE_TEMPLATE("special values", T, float, double) {

@@ -90,7 +90,8 @@ inline std::vector<Margins> all_margins() {
   add(SphereMargin{1.7}, SphereMargin{3.0}, SphereMargin{2.5}, SphereMargin{0.6}, SphereMargin{16.0}, SphereMargin<Clamp>{1.7, Clamp{0}});
   add(CombinedMargin{1.5, 0.4, 0.1}, CombinedMargin{2.0, -0.5, 0.1}, CombinedMargin{0.7, 0.6, -0.1}, CombinedMargin<None>{1.4, 0.3, 0.1},
       CombinedMargin<ContinuousLinear>{1.6, 0.3, 0.2}, CombinedMargin<Clamp>{1.6, 0.3, 0.2}, CombinedMargin<LegacyLinear>{1, 0.9, 0.3});
-  add(Annealed<>{SphereMargin{3.0}, 0.5}, Annealed<>{SphereMargin{4.0}, 1500}, Annealed<ArcMargin<LegacyLinear>>{ArcMargin<LegacyLinear>{0.9}, 1});
+  add(Annealed<>{SphereMargin{3.0}, 0.5}, Annealed<>{SphereMargin{4.0}, 1500},
+      Annealed<ArcMargin<LegacyLinear>>{ArcMargin<LegacyLinear>{0.9}, 1});
   return all;
 }
 inline std::vector<AnyRest> all_rests() {
@@ -179,7 +180,8 @@ struct Truth {
   long double loss = 0;
 };
 
-// In long double from the stored cosines: no shift, no hole, no trick. The policies are taken in double, with their slope's end where T has it.
+// In long double from the stored cosines: no shift, no hole, no trick. The policies are taken in double, with their slope's end
+// where T has it.
 template <class L, class T, class I>
 Truth truth_of(L const& loss, Batch<T, I> const& b, Options const& options = {}) {
   using X = Scalar<double, T>;

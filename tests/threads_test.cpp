@@ -82,7 +82,8 @@ Bits<T> bits_of(B const& backend, Problem<T>& p, double scale, bool large) {
     for (double x : {r.loss, r.mean_target_angle, double(r.top1), double(r.topk), double(r.hard_negatives)}) bits.reported.push_back(x);
   };
   auto const g = losskit::matrix(gradient, rows, cols);
-  record(loss_and_gradient(backend, loss, p.weighted(), g, view(workspace), options, Outputs<T>{view(row_losses), view(scale_gradient), {}}));
+  record(
+      loss_and_gradient(backend, loss, p.weighted(), g, view(workspace), options, Outputs<T>{view(row_losses), view(scale_gradient), {}}));
   bits.numbers.insert(bits.numbers.end(), {gradient, row_losses, scale_gradient});
   options.write = Write::accumulate;
   record(loss_and_gradient(backend, loss, p.weighted(), g, view(workspace), options));
@@ -99,7 +100,8 @@ Bits<T> bits_of(B const& backend, Problem<T>& p, double scale, bool large) {
   bits.numbers.insert(bits.numbers.end(), {gradient, scale_gradient});
   std::vector<std::byte> point_workspace(point_workspace_bytes(rows, cols));
   std::vector<T> truth = gradient;
-  PointReport const point = loss_and_gradient(backend, WingLoss{1.0, 0.5}, p.cosines.matrix(), losskit::matrix(truth, rows, cols), g, view(point_workspace));
+  PointReport const point =
+      loss_and_gradient(backend, WingLoss{1.0, 0.5}, p.cosines.matrix(), losskit::matrix(truth, rows, cols), g, view(point_workspace));
   bits.reported.push_back(point.loss);
   bits.numbers.push_back(gradient);
   AdaCosScale const policy(cols);

@@ -95,24 +95,26 @@ struct Memory {
 
 template <class S>
 Row margin_softmax(Memory const& m, idx rows, idx cols, double reads_and_writes, double must, double aim) {
-  std::size_t const cells = static_cast<std::size_t>(rows * cols), copies = std::max<std::size_t>(1, total * sizeof(float) / sizeof(S) / cells);
+  std::size_t const cells = static_cast<std::size_t>(rows * cols),
+                    copies = std::max<std::size_t>(1, total * sizeof(float) / sizeof(S) / cells);
   S *const in = reinterpret_cast<S*>(m.a), *const out = reinterpret_cast<S*>(m.b);
   cuda const gpu{};
   MarginSoftmax const loss{ArcMargin{0.5}, 64.0};
   double const bytes = double(cells) * sizeof(S);
-  return race(sizeof(S) == 4 ? "ArcFace loss + gradient, float" : "ArcFace loss + gradient, bfloat16", std::to_string(rows) + " x " + std::to_string(cols),
-              reads_and_writes * bytes, must, aim,
-              [&](int k) {
-                std::size_t const at = static_cast<std::size_t>(k) % copies * cells;
-                Batch const batch(MatrixView<S const, device>{in + at, rows, cols, cols}, VectorView<long const, device>{m.labels, rows});
-                (void)loss_and_gradient(gpu, loss, batch, MatrixView<S, device>{out + at, rows, cols, cols},
-                                        VectorView<std::byte, device>{m.workspace, idx(256) << 20});
-              },
-              [&](int k) {
-                std::size_t const at = static_cast<std::size_t>(k) % copies * cells;
-                ok(cudaMemcpyAsync(out + at, in + at, cells * sizeof(S), cudaMemcpyDeviceToDevice));
-              },
-              2 * bytes);
+  return race(
+      sizeof(S) == 4 ? "ArcFace loss + gradient, float" : "ArcFace loss + gradient, bfloat16",
+      std::to_string(rows) + " x " + std::to_string(cols), reads_and_writes * bytes, must, aim,
+      [&](int k) {
+        std::size_t const at = static_cast<std::size_t>(k) % copies * cells;
+        Batch const batch(MatrixView<S const, device>{in + at, rows, cols, cols}, VectorView<long const, device>{m.labels, rows});
+        (void)loss_and_gradient(gpu, loss, batch, MatrixView<S, device>{out + at, rows, cols, cols},
+                                VectorView<std::byte, device>{m.workspace, idx(256) << 20});
+      },
+      [&](int k) {
+        std::size_t const at = static_cast<std::size_t>(k) % copies * cells;
+        ok(cudaMemcpyAsync(out + at, in + at, cells * sizeof(S), cudaMemcpyDeviceToDevice));
+      },
+      2 * bytes);
 }
 
 template <class L>
@@ -154,16 +156,22 @@ int main(int count, char** arguments) {
   std::FILE* const table = std::fopen(arguments[1], "w");
   std::FILE* const json = std::fopen(arguments[2], "w");
   if (!table || !json) return std::fprintf(stderr, "cannot write %s or %s\n", arguments[1], arguments[2]), 1;
-  std::fprintf(table, "# losskit on %s\n\nMedians of 31 runs in alternation with a device-to-device copy; TB/s of the bytes named in bench/gpu/gates.cu.\n\n"
-                      "| path | shape | TB/s | copy, TB/s | ratio | must | aim | |\n|---|---|---|---|---|---|---|---|\n", gpu.name);
+  std::fprintf(table,
+               "# losskit on %s\n\nMedians of 31 runs in alternation with a device-to-device copy; TB/s of the bytes named in "
+               "bench/gpu/gates.cu.\n\n"
+               "| path | shape | TB/s | copy, TB/s | ratio | must | aim | |\n|---|---|---|---|---|---|---|---|\n",
+               gpu.name);
   std::fprintf(json, "[\n");
   for (auto const& r : rows) {
     double const ratio = r.rate / r.copy;
     char const* const verdict = ratio >= r.must ? "ok" : "short";
-    std::fprintf(table, "| %s | %s | %.3f | %.3f | %.3f | %.2f | %.2f | %s |\n", r.path.c_str(), r.shape.c_str(), r.rate / 1e12, r.copy / 1e12, ratio, r.must,
-                 r.aim, verdict);
-    std::fprintf(json, R"(  {"path": "%s", "shape": "%s", "ratio": %.4f, "of": "device copy", "better": "higher", "must": %.2f, "aim": %.2f, "verdict": "%s"}%s)"
-                       "\n", r.path.c_str(), r.shape.c_str(), ratio, r.must, r.aim, verdict, &r == &rows.back() ? "" : ",");
+    std::fprintf(table, "| %s | %s | %.3f | %.3f | %.3f | %.2f | %.2f | %s |\n", r.path.c_str(), r.shape.c_str(), r.rate / 1e12,
+                 r.copy / 1e12, ratio, r.must, r.aim, verdict);
+    std::fprintf(
+        json,
+        R"(  {"path": "%s", "shape": "%s", "ratio": %.4f, "of": "device copy", "better": "higher", "must": %.2f, "aim": %.2f, "verdict": "%s"}%s)"
+        "\n",
+        r.path.c_str(), r.shape.c_str(), ratio, r.must, r.aim, verdict, &r == &rows.back() ? "" : ",");
   }
   std::fprintf(json, "]\n");
   return std::fclose(table) + std::fclose(json) == 0 ? 0 : 1;

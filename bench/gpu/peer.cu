@@ -23,7 +23,8 @@ int main(int count, char** arguments) {
   cuda const gpu{};
   std::size_t const bytes = workspace_bytes<float>(gpu, rows, cols, Placement::out_of_place);
   bool const there = cudaMalloc(&in, cosines.size() * 4) == cudaSuccess && cudaMalloc(&out, cosines.size() * 4) == cudaSuccess &&
-                     cudaMalloc(&labels, static_cast<std::size_t>(rows) * 8) == cudaSuccess && cudaMalloc(&workspace, bytes) == cudaSuccess &&
+                     cudaMalloc(&labels, static_cast<std::size_t>(rows) * 8) == cudaSuccess &&
+                     cudaMalloc(&workspace, bytes) == cudaSuccess &&
                      cudaMemcpy(in, cosines.data(), cosines.size() * 4, cudaMemcpyHostToDevice) == cudaSuccess &&
                      cudaMemset(labels, 0, static_cast<std::size_t>(rows) * 8) == cudaSuccess;
   if (!there) return 1;
@@ -35,7 +36,8 @@ int main(int count, char** arguments) {
   for (int k = -5; k < 21; ++k) {
     float ms = 0;
     cudaEventRecord(start);
-    (void)loss_and_gradient(gpu, loss, batch, MatrixView<float, device>{out, rows, cols, cols}, VectorView<std::byte, device>{workspace, idx(bytes)});
+    (void)loss_and_gradient(gpu, loss, batch, MatrixView<float, device>{out, rows, cols, cols},
+                            VectorView<std::byte, device>{workspace, idx(bytes)});
     cudaEventRecord(end);
     if (cudaEventSynchronize(end) != cudaSuccess || cudaEventElapsedTime(&ms, start, end) != cudaSuccess) return 1;
     if (k >= 0) seconds.push_back(double(ms) / 1000);

@@ -78,4 +78,16 @@ LOSSKIT_HD X threshold_of(M const& margin, X c) {
   if constexpr (requires { margin.raw(c); }) return margin.raw(c); else return margin.target(c).value;
 }
 
+// Target and threshold of one cosine, which a margin may compute together.
+template <class X>
+struct TargetAndRaw {
+  Jet<X> target;
+  X raw;
+};
+template <class M, class X>
+LOSSKIT_HD TargetAndRaw<X> target_and_threshold_of(M const& margin, X c) {
+  if constexpr (requires { margin.target_and_raw(c); }) return margin.target_and_raw(c);
+  else return {margin.target(c), threshold_of(margin, c)};
+}
+
 }  // namespace losskit::inline LOSSKIT_ISA

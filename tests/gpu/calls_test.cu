@@ -8,7 +8,8 @@ namespace {
 template <class S, class L>
 void compare(L const& loss, idx rows, idx cols, idx gap = 0, idx offset = 0, idx gradient_offset = 0, bool own_scales = false) {
   using T = computed<S>;
-  INFO("B = " << rows << ", C = " << cols << " + " << gap << " at " << offset << " and " << gradient_offset << ", " << sizeof(S) << " bytes");
+  INFO("B = " << rows << ", C = " << cols << " + " << gap << " at " << offset << " and " << gradient_offset << ", " << sizeof(S)
+              << " bytes");
   Problem<S> p(rows, cols, gap);
   if (rows > 2) p.labels[1] = -5;
   Options options{.upstream = 1.5, .ignore_label = -5, .top_k = 3};
@@ -28,7 +29,8 @@ void compare(L const& loss, idx rows, idx cols, idx gap = 0, idx offset = 0, idx
   (void)logits(serial{}, loss, exact, z_view, view(memory), options);
 
   // The same on the device.
-  OnDevice<S> cosines(p.cosines, offset), gradient(rows * p.stride, gradient_offset), later(rows * p.stride), sum(p.cosines, gradient_offset);
+  OnDevice<S> cosines(p.cosines, offset), gradient(rows * p.stride, gradient_offset), later(rows * p.stride),
+      sum(p.cosines, gradient_offset);
   OnDevice<std::int64_t> labels(p.labels);
   OnDevice<T> weights(p.weights), class_weights(p.class_weights), upstream(p.upstream), scales(p.scales), losses(rows), ds(rows);
   OnDevice<SavedRow> saved(rows);
@@ -130,7 +132,8 @@ TEST_CASE("the same bits every time, and a captured graph gives them again") {
   cuda const gpu{stream};
   OnDevice<std::byte> workspace(static_cast<idx>(workspace_bytes<float>(gpu, rows, cols, Placement::out_of_place)));
   MarginSoftmax const loss{ArcMargin{0.5}, 64.0};
-  Batch const batch(MatrixView<float const, device>(cosines.matrix(rows, cols, cols)), VectorView<std::int64_t const, device>(labels.view()));
+  Batch const batch(MatrixView<float const, device>(cosines.matrix(rows, cols, cols)),
+                    VectorView<std::int64_t const, device>(labels.view()));
   Report const first = read(gpu, loss_and_gradient(gpu, loss, batch, gradient.matrix(rows, cols, cols), workspace.view()));
   cudaGraph_t graph;
   cudaGraphExec_t runnable;
@@ -162,7 +165,8 @@ TEST_CASE("what only the device can see: bad labels, weights and scales") {
   MarginSoftmax const loss{ArcMargin{0.5}, 64.0};
   Batch batch(MatrixView<float const, device>(cosines.matrix(rows, cols, cols)), VectorView<std::int64_t const, device>(labels.view()));
   auto const g = gradient.matrix(rows, cols, cols);
-  CHECK_THROWS_WITH_AS((void)read(gpu, loss_and_gradient(gpu, loss, batch, g, workspace.view())), "labels[2] = -1 is outside [0, C)", LabelError);
+  CHECK_THROWS_WITH_AS((void)read(gpu, loss_and_gradient(gpu, loss, batch, g, workspace.view())), "labels[2] = -1 is outside [0, C)",
+                       LabelError);
   auto const all = gradient.get();
   for (idx i : {2, 4})
     for (idx j = 0; j < cols; ++j) CHECK(all[size(i * cols + j)] == 0);
@@ -201,7 +205,9 @@ TEST_CASE("what the host can see is an error before any launch") {
   ok(cudaDeviceGetAttribute(&shared_tables, cudaDevAttrPageableMemoryAccess, 0));
   if (!shared_tables) CHECK_THROWS_AS((void)with({on_host.data(), rows, cols, cols}), MemoryError);
   CHECK_THROWS_AS((void)loss_and_gradient(gpu, loss, batch, g, VectorView<std::byte, device>{workspace.data(), 10}), WorkspaceError);
-  CHECK_THROWS_AS((void)loss_and_gradient(gpu, loss, batch, MatrixView<float, device>{cosines.data() + 1, rows, cols, cols}, workspace.view()), AliasError);
+  CHECK_THROWS_AS(
+      (void)loss_and_gradient(gpu, loss, batch, MatrixView<float, device>{cosines.data() + 1, rows, cols, cols}, workspace.view()),
+      AliasError);
 
   // Nothing to do is no launch and no error.
   Batch const none(MatrixView<float const, device>{nullptr, 0, cols, cols}, VectorView<int const, device>{nullptr, 0});
@@ -219,9 +225,10 @@ TEST_CASE("NaN stays in its row") {
   OnDevice<std::int64_t> labels(p.labels);
   cuda const gpu{};
   OnDevice<std::byte> workspace(static_cast<idx>(workspace_bytes<float>(gpu, rows, cols, Placement::out_of_place)));
-  Batch const batch(MatrixView<float const, device>(cosines.matrix(rows, cols, cols)), VectorView<std::int64_t const, device>(labels.view()));
-  Report const r = read(gpu, loss_and_gradient(gpu, MarginSoftmax{ArcMargin{0.5}, 64.0}, batch, gradient.matrix(rows, cols, cols), workspace.view(), {},
-                                               {losses.view(), {}, {}}));
+  Batch const batch(MatrixView<float const, device>(cosines.matrix(rows, cols, cols)),
+                    VectorView<std::int64_t const, device>(labels.view()));
+  Report const r = read(gpu, loss_and_gradient(gpu, MarginSoftmax{ArcMargin{0.5}, 64.0}, batch, gradient.matrix(rows, cols, cols),
+                                               workspace.view(), {}, {losses.view(), {}, {}}));
   CHECK(r.non_finite == 1);
   CHECK(r.clamped == 1);
   CHECK(r.out_of_range == 1);

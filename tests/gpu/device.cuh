@@ -99,7 +99,8 @@ double apart(std::vector<S> const& got, std::vector<double> const& truth, idx ro
     for (idx j = 0; j < cols; ++j) largest = std::fmax(largest, std::fabs(truth[size(i * stride + j)]));
     for (idx j = 0; j < cols; ++j) {
       double const x = truth[size(i * stride + j)], off = std::fabs(double(static_cast<T>(got[size(i * stride + j)])) - x);
-      double const unit = std::fmax(std::is_same_v<S, T> ? 0 : stored_number<S>::epsilon * std::fabs(x) / 16, stored_number<T>::epsilon * largest);
+      double const unit =
+          std::fmax(std::is_same_v<S, T> ? 0 : stored_number<S>::epsilon * std::fabs(x) / 16, stored_number<T>::epsilon * largest);
       double const tiny = sizeof(S) == 2 ? 6e-8 : 1e-37;
       if (!(off <= worst * unit + tiny)) worst = off / (unit + tiny);
     }

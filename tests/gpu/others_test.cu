@@ -38,15 +38,17 @@ void compare_points(L const& loss, idx rows, idx cols, idx gap, idx offset) {
   std::vector<std::byte> memory(point_workspace_bytes(rows, cols));
   PointOptions const options{.reduction = Reduction::weighted_mean, .upstream = 2};
   auto const on_host = [&](std::vector<double> const& v) { return MatrixView<double const>{v.data(), rows, cols, stride}; };
-  PointReport const expected = loss_and_gradient(serial{}, loss, on_host(xd), on_host(yd), MatrixView<double>{truth.data(), rows, cols, stride},
-                                                 view(memory), options, PointOutputs<double>{on_host(wd), {}});
+  PointReport const expected =
+      loss_and_gradient(serial{}, loss, on_host(xd), on_host(yd), MatrixView<double>{truth.data(), rows, cols, stride}, view(memory),
+                        options, PointOutputs<double>{on_host(wd), {}});
   OnDevice<float> prediction(x, offset), target(y, offset), weights(w), gradient(std::vector<float>(x.size()), offset);
   OnDevice<std::byte> workspace(static_cast<idx>(memory.size()));
   cuda const gpu{};
   PointOutputs<float, device> extra;
   extra.weights = weights.matrix(rows, cols, stride);
-  PointReport const report = read(gpu, loss_and_gradient(gpu, loss, prediction.matrix(rows, cols, stride), target.matrix(rows, cols, stride),
-                                                         gradient.matrix(rows, cols, stride), workspace.view(), options, extra));
+  PointReport const report =
+      read(gpu, loss_and_gradient(gpu, loss, prediction.matrix(rows, cols, stride), target.matrix(rows, cols, stride),
+                                  gradient.matrix(rows, cols, stride), workspace.view(), options, extra));
   CHECK(report.loss == doctest::Approx(expected.loss).epsilon(1e-6));
   CHECK(report.elements == expected.elements);
   CHECK(report.non_finite == 0);
@@ -82,7 +84,8 @@ TEST_CASE("rows of length one and the gradient back through them, rows of any si
   cuda const gpu{};
   normalize_rows(gpu, from.matrix(rows, cols, cols), to.matrix(rows, cols, cols), length.view());
   CHECK(apart(to.get(), unit) <= 1e-6);
-  normalize_rows_backward(gpu, to.matrix(rows, cols, cols), length.view(), upstream.matrix(rows, cols, cols), back.matrix(rows, cols, cols));
+  normalize_rows_backward(gpu, to.matrix(rows, cols, cols), length.view(), upstream.matrix(rows, cols, cols),
+                          back.matrix(rows, cols, cols));
   auto const u = to.get(), b = back.get();
   auto const n = length.get();
   for (idx i = 3; i < rows; ++i) {
@@ -119,7 +122,8 @@ TEST_CASE("AdaCos: its state stays on the device, and the next step reads it the
   CHECK(next.steps == 1);
 
   batch.scale = scale_of(state.view());
-  Report const report = read(gpu, loss_value(gpu, MarginSoftmax{NoMargin{}, 1.0}, batch, workspace.view(), Options{.scale_ceiling = scale.ceiling()}));
+  Report const report =
+      read(gpu, loss_value(gpu, MarginSoftmax{NoMargin{}, 1.0}, batch, workspace.view(), Options{.scale_ceiling = scale.ceiling()}));
   Report const truth = loss_value(serial{}, MarginSoftmax{NoMargin{}, expected.scale}, exact, view(memory));
   CHECK(report.loss == doctest::Approx(truth.loss).epsilon(1e-5));
 }
@@ -131,20 +135,22 @@ TEST_CASE("the cosine layer, with cuBLAS's products") {
   auto const xd = exactly(x), wd = exactly(w), dd = exactly(dc);
   std::vector<double> ux(xd.size()), uw(wd.size()), nx(size(rows)), nw(size(classes)), c(dd.size()), gx(xd.size()), gw(wd.size());
   CosineLayer<double> const exact{{ux.data(), rows, width, width}, {uw.data(), classes, width, width}, view(nx), view(nw)};
-  cosine_layer(serial{}, MatrixView<double const>{xd.data(), rows, width, width}, MatrixView<double const>{wd.data(), classes, width, width}, exact,
-               MatrixView<double>{c.data(), rows, classes, classes});
-  cosine_layer_backward(serial{}, exact, MatrixView<double const>{dd.data(), rows, classes, classes}, MatrixView<double>{gx.data(), rows, width, width},
-                        MatrixView<double>{gw.data(), classes, width, width});
+  cosine_layer(serial{}, MatrixView<double const>{xd.data(), rows, width, width},
+               MatrixView<double const>{wd.data(), classes, width, width}, exact, MatrixView<double>{c.data(), rows, classes, classes});
+  cosine_layer_backward(serial{}, exact, MatrixView<double const>{dd.data(), rows, classes, classes},
+                        MatrixView<double>{gx.data(), rows, width, width}, MatrixView<double>{gw.data(), classes, width, width});
   cublasHandle_t handle;
   REQUIRE(cublasCreate(&handle) == CUBLAS_STATUS_SUCCESS);
   OnDevice<std::byte> memory(32 << 20);
   cuda const gpu{cudaStream_t{}, cublas{handle, memory.view()}};
-  OnDevice<float> dx(x), dw(w), up(dc), unit_x(rows * width), unit_w(classes * width), norms_x(rows), norms_w(classes), cosines(rows * classes),
-      grad_x(rows * width), grad_w(classes * width);
-  CosineLayer<float, device> const layer{unit_x.matrix(rows, width, width), unit_w.matrix(classes, width, width), norms_x.view(), norms_w.view()};
+  OnDevice<float> dx(x), dw(w), up(dc), unit_x(rows * width), unit_w(classes * width), norms_x(rows), norms_w(classes),
+      cosines(rows * classes), grad_x(rows * width), grad_w(classes * width);
+  CosineLayer<float, device> const layer{unit_x.matrix(rows, width, width), unit_w.matrix(classes, width, width), norms_x.view(),
+                                         norms_w.view()};
   cosine_layer(gpu, dx.matrix(rows, width, width), dw.matrix(classes, width, width), layer, cosines.matrix(rows, classes, classes));
   CHECK(apart(cosines.get(), c) <= 1e-5);
-  cosine_layer_backward(gpu, layer, up.matrix(rows, classes, classes), grad_x.matrix(rows, width, width), grad_w.matrix(classes, width, width));
+  cosine_layer_backward(gpu, layer, up.matrix(rows, classes, classes), grad_x.matrix(rows, width, width),
+                        grad_w.matrix(classes, width, width));
   CHECK(apart(grad_x.get(), gx) <= 1e-5);
   CHECK(apart(grad_w.get(), gw) <= 1e-5);
   CHECK(cublasDestroy(handle) == CUBLAS_STATUS_SUCCESS);

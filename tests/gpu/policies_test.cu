@@ -44,7 +44,8 @@ auto losses(Policies<M...>, Policies<R...>, Policies<O...>) {
 
 TEST_CASE("a policy of the catalogue") {
 #ifdef POLICIES
-  static_assert(POLICIES == margins::count + rests::count + objectives::count, "the build compiles another number of policies than there are");
+  static_assert(POLICIES == margins::count + rests::count + objectives::count,
+                "the build compiles another number of policies than there are");
 #endif
   compare_fused(std::get<POLICY>(losses(margins{}, rests{}, objectives{})));
 }

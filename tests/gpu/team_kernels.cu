@@ -10,7 +10,8 @@ void kernels() {
   using T = computed<S>;
   using Near = Row<L, S, Moment, Bounded<T>>;
   using Far = Row<L, S, Moment, Relative<T>>;
-  compile(detail::warp_rows<S, true, Near>, detail::block_rows<S, true, Near>, detail::block_rows<S, false, Near>, detail::grid_rows<S, Near>);
+  compile(detail::warp_rows<S, true, Near>, detail::block_rows<S, true, Near>, detail::block_rows<S, false, Near>,
+          detail::grid_rows<S, Near>);
   compile(detail::warp_rows<S, false, Far>, detail::block_rows<S, false, Far>, detail::grid_rows<S, Far>);
 }
 

@@ -92,7 +92,7 @@ mutate "Clamp: the lower end is not clipped"             $f 'exceeds(c, clip_abo
 mutate "Clamp: m3 dropped outside"                       $f '* ::cos(rule_.eps)) - m3_;' '* ::cos(rule_.eps));' laws golden
 mutate "finite limit at c = 1 not exact"                 $f 'ratio = upper ? m1_ * near_.cos : -m1_ * far_.cos;' 'ratio = upper ? near_.cos : -m1_ * far_.cos;' laws
 mutate "slope at 1 taken far from 1"                     $f 'X const nearest = 1 - below_one<X>;' 'X const nearest = 1 - 1e-3;' laws edges
-mutate "Detached: slope not 1"                           $f 'return {psi, X(1)};' 'return {psi, X(2)};' laws
+mutate "Detached: slope not 1"                           $f 'return {{psi, X(1)}, plain};' 'return {{psi, X(2)}, plain};' laws
 mutate "value not clamped to [-1, 1]"                    $f 'X const v = min(max(c, X(-1)), X(1));' 'X const v = c;' laws
 mutate "NaN clamped away"                                $f 'X const v = min(max(c, X(-1)), X(1));' 'X const v = max(X(-1), min(X(1), c));' laws
 mutate "raw with the rule's -2k"                         $f 'return turned(min(max(c, X(-1)), X(1))).cos - m3_;' 'return turned(min(max(c, X(-1)), X(1))).cos;' laws golden edges
@@ -117,11 +117,11 @@ mutate "FocalLoss: alpha dropped"                        objective/focal.hpp 'al
 mutate "FeatureNorm: slope beyond the ceiling"           scale/feature_norm.hpp '{X(high_), X(0)}' '{X(high_), X(1)}' laws
 mutate "FeatureNorm: no floor"                           scale/feature_norm.hpp 'return {X(low_), X(0)};' 'return {norm, X(1)};' laws
 mutate "AdaCos: ln C for ln(C - 1)"                      scale/adacos.hpp 'double(classes_ - 1)' 'double(classes_)' edges
-mutate "AdaCos: the larger angle of pi/4 and the median" scale/adacos.hpp 'std::fmax(std::sqrt(0.5), batch' 'std::fmin(std::sqrt(0.5), batch' edges
+mutate "AdaCos: the larger angle of pi/4 and the median" scale/adacos.hpp '::fmax(::sqrt(0.5), batch' '::fmin(::sqrt(0.5), batch' edges
 mutate "AdaCos: negative ln B taken"                     scale/adacos.hpp 'batch.log_mean_rest > 0 && ' '' edges
 mutate "AdaCos: kept states not counted"                 scale/adacos.hpp '++state.kept;' ';' edges
-mutate "AdaCos: the upper median"                        loss/advance.hpp 'median_target_cosine = targets[valid / 2]' 'median_target_cosine = targets[(valid - 1) / 2]' edges
-mutate "AdaCos: ignored rows counted"                    loss/advance.hpp 'sum / double(valid)' 'sum / double(n)' edges
+mutate "AdaCos: the upper median"                        loss/advance.hpp 'static_cast<idx>(sum.rows) / 2)' '(static_cast<idx>(sum.rows) - 1) / 2)' edges
+mutate "AdaCos: ignored rows counted"                    loss/advance.hpp 'sum.sum / sum.rows' 'sum.sum / double(rows)' edges
 # --- point losses
 mutate "Wing: the constant dropped"                      point/wing.hpp 'Jet<X>{a - c_, X(1)}' 'Jet<X>{a, X(1)}' golden
 mutate "Wing: slope without eps"                         point/wing.hpp 'w_ / (eps_ + a)' 'w_ / (1 + a)' laws
@@ -137,18 +137,20 @@ mutate "Sigmoid focal: alpha on both sides"              point/sigmoid_focal.hpp
 mutate "Sigmoid focal: the miss's sign"                  point/sigmoid_focal.hpp 'X(hit_), X(-miss_)' 'X(hit_), X(miss_)' laws
 # --- the row
 f=row/row.hpp
-mutate "softplus: the wrong branch"                      $f 'q = (a < 0 ? u : 1)' 'q = (a > 0 ? u : 1)' laws
+mutate "p for q"                                         $f 'q = finite ? odds / (1 + odds)' 'q = finite ? 1 / (1 + odds)' laws
+mutate "odds beyond range: the loss without ln Z"        $f '::log(z) + x' 'x' edges
+mutate "odds beyond range not seen"                      $f 'odds <= 1e300' 'odds == odds' edges
 mutate "s missing in the target's gradient"              $f 'd * s * psi.slope' 'd * psi.slope' laws
 mutate "psi' missing in the target's gradient"           $f 'd * s * psi.slope' 'd * s' laws
 mutate "weight missing in the gradient"                  $f 'weight * o.slope.v * q' 'o.slope.v * q' laws
 mutate "weight missing in the loss"                      $f 'return {weight * o.value.v,' 'return {o.value.v,' laws
 mutate "the objective's slope dropped"                   $f 'weight * o.slope.v * q' '-weight * q' laws
 mutate "r' missing in what is kept"                      $f 'keep_at(at, kept, e * r.slope)' 'keep_at(at, kept, e)' laws
-mutate "dL/ds without the classes"                       $f 'd * (psi.value - (alone ? 0 : sums.moment.v / z))' 'd * psi.value' laws
-mutate "the shift forgotten"                             $f '::log(z) + shift - s' '::log(z) - s' edges
+mutate "dL/ds without the classes"                       $f 'd * (psi.value - mean)' 'd * psi.value' laws
+mutate "the shift forgotten"                             $f 'x = shift - s * psi.value' 'x = -s * psi.value' edges
 mutate "one class divides by zero"                       $f 'bool const alone = z == 0;' 'bool const alone = false;' edges
 mutate "ties count as right"                             $f '!(raw < X(c_y))' 'raw > X(c_y)' edges
-mutate "a factor out of range"                           $f '< 0.5 * double' '< 1e300 * double' edges
+mutate "a factor out of range"                           $f '< 0.5 * stored' '< 1e300 * stored' edges
 mutate "saved pass: r' missing"                          $f 'exp_of(r.value)) * r.slope' 'exp_of(r.value))' laws backends
 f=row/exponential.hpp
 mutate "bounded: pairs too late"                         $f '<= 2 * last;' '<= 4 * last;' edges
@@ -158,18 +160,18 @@ mutate "bounded: the shift in the wrong base"            $f 'return double(h) * 
 mutate "pairs: not the larger one"                       $f 'max(m, b.m)' 'min(m, b.m)' edges
 # --- calls
 f=loss/margin_softmax.hpp
-mutate "upstream per row dropped"                        $f '* (batch.upstream ? double(batch.upstream[i]) : 1)' '' laws
+mutate "upstream per row dropped"                        $f '* (batch.upstream.data ? double(batch.upstream[i]) : 1)' '' laws
 mutate "upstream factor dropped"                         $f 'return options.upstream *' 'return 1 *' laws
-mutate "class weight dropped"                            $f '* (batch.class_weights ? double(batch.class_weights[label(i)]) : 1)' '' laws
-mutate "mean over all rows"                              $f 'rows.divisor = valid;' 'rows.divisor = double(batch.labels.size);' laws
-mutate "weighted mean over rows"                         $f 'rows.divisor = weights;' 'rows.divisor = valid;' laws
+mutate "class weight dropped"                            $f '* (batch.class_weights.data ? double(batch.class_weights[label(i)]) : 1)' '' laws
+mutate "mean over all rows"                              $f 'Reduction::mean            ? sum.valid' 'Reduction::mean            ? double(rows)' laws
+mutate "weighted mean over rows"                         $f '? sum.weights' '? sum.valid' laws
 mutate "an ignored row keeps its gradient"               $f 'if (Gradient && rows.options.write == Write::assign)' 'if (false)' edges
 mutate "an ignored row is erased when accumulating"      $f 'if (Gradient && rows.options.write == Write::assign)' 'if (Gradient)' edges
 mutate "logits: the target without its margin"           $f 'T(rows.scale(i) * at_y.psi.value)' 'T(rows.scale(i) * double(c_y))' laws
 mutate "logits_backward: s missing"                      $f 'T const k = T(rows.scale(i) * u)' 'T const k = T(u)' laws
 mutate "logits_backward: psi slope missing"              $f 'dz_y * at_y.psi.slope' 'dz_y' laws
 mutate "labels not checked"                              $f '(y < 0 || y >= cols)' '(y < 0)' errors
-mutate "NaN cosine in a one-class row"                   $f '+ !std::isfinite(at_y.cosine);' ';' edges
+mutate "NaN cosine in a one-class row"                   $f '(sums.above.v) + lost;' '(sums.above.v);' edges
 mutate "upstream twice in a saved backward"              $f 'rows.upstream(i) * saved[i].slope' 'rows.upstream(i) * rows.upstream(i) * saved[i].slope' laws backends
 # --- teams
 f=team/serial.hpp
@@ -179,10 +181,18 @@ f=team/simd.hpp
 mutate "simd: hole not skipped"                          $f 'bool const here = hole >= j && hole < j + count;' 'bool const here = false;' backends
 mutate "simd: the tail's mask one off"                   $f ': P::first_lanes(count));' ': P::first_lanes(count - 1));' backends
 mutate "simd: lanes before the hole lost"                $f 'P::first_lanes(hole - j) |' 'P::first_lanes(0) |' backends
-mutate "simd: the row's end not written"                 $f 'if (j < n) f(Some{j, n - j});' '' backends
-mutate "simd: the end of a row summed unmasked"          $f 'sums.add(careful(c, Some{full, end - full}, end - full,' 'sums.add(careful(c, Some{full, end - full}, W,' backends
+mutate "simd: the row's end not written"                 $f 'if (j < n) f(Some{j, n - j});' '' heads
+mutate "simd: the end of a row summed unmasked"          $f 'sums.add(careful<Sums>(c, Some{full, end - full}, end - full,' 'sums.add(careful<Sums>(c, Some{full, end - full}, W,' backends
 mutate "simd: outside cosines not tamed"                 $f 'if (P::any_outside(x0, x1, x2, x3)) [[unlikely]]' 'if (false)' edges
 mutate "simd: accumulate forgets the target's place"     $f 'waiting_.slope += g[y];' ';' backends
+mutate "simd: what waits for a shorter block is not ended" $f 'if (end < begin + block) finish_waiting();' '' heads
+mutate "simd: one stage for two blocks"                  $f 'stages[begin / block % 2]' 'stages[0]' heads
+mutate "simd: the first end of a streamed row"           $f 'for (idx j = 0; j < w.aligned; ++j)' 'for (idx j = 1; j < w.aligned; ++j)' heads
+mutate "simd: a row written back to front loses its tail" $f 'if (whole < waiting_.n) late(Some{whole, waiting_.n - whole});' '' backends
+f=core/twice.hpp
+mutate "twice: the halves of a sum"                      $f '(a_ + b_).sum()' 'a_.sum()' heads
+mutate "twice: the second half's tail"                   $f 'P::load_some(p + P::width, m - P::width)' 'P::load_some(p, m - P::width)' heads
+mutate "twice: the first half's mask"                    $f 'm < P::width ? m : P::width' 'm' heads
 f=team/lanes.hpp
 mutate "lanes: no barrier before the warps' sums are read" $f '*this->template mail<X>(lane / warp) = x;
       this->sync();' '*this->template mail<X>(lane / warp) = x;' lanes_tsan
@@ -212,10 +222,14 @@ mutate "pack: one number too many stored"                $f 'if (i >= from && i 
 mutate "pack: a neighbour's number kept"                 $f '? p[i] : static_cast<S>(scalar(0))' '? p[i] : p[i]' lanes
 mutate "the target's cosine overwritten before it is read (gradient)" row/row.hpp 'team.sync();  // the target was read' '' lanes_tsan
 f=loss/margin_softmax.hpp
-mutate "the target's cosine overwritten before it is read (logits)" $f 'RowRecord record;
-    team.sync();  // the target was read' 'RowRecord record;' lanes_tsan
+mutate "the target's cosine overwritten before it is read (logits)" $f 'OddCosines odd;
+    team.sync();  // the target was read
+    using Sums = RowSums' 'OddCosines odd;
+    using Sums = RowSums' lanes_tsan
 mutate "the target's upstream overwritten before it is read" $f 'OddCosines odd;
-    team.sync();  // the target was read' 'OddCosines odd;' lanes_tsan
+    team.sync();  // the target was read
+    using Sums = DotSum' 'OddCosines odd;
+    using Sums = DotSum' lanes_tsan
 mutate "device: labels not checked"                      $f 'if (label(i) < 0 || label(i) >= batch.cosines.cols) return' 'if (label(i) < 0) return' lanes_device
 mutate "device: an ignored row at fault"                 $f 'if (ignored(i)) return {};' '' lanes_device
 mutate "device: the ceiling of scales not checked"       $f '&& s <= options.scale_ceiling)' ')' lanes_device
@@ -225,14 +239,14 @@ mutate "device: faulty rows keep their gradient in logits_backward" $f 'if (rows
 mutate "device: faulty rows not counted as valid"        $f 'if (rows.ignored(i)) return;' 'if (rows.silent(i)) return;' lanes_device
 mutate "advance: a bad row counted"                      loss/advance.hpp 'if (rows.silent(i)) {' 'if (rows.ignored(i)) {' lanes_device
 mutate "advance: the state's scale not read"             loss/advance.hpp 'rows.batch.scale = scale_of(state);' '' edges
-mutate "clamped border at 1 eps"                         team/cosines.hpp '16 * std' '1 * std' edges
-mutate "infinite cosines clamped"                        team/cosines.hpp 'return std::numeric_limits<T>::quiet_NaN();' '' edges
+mutate "clamped border at 1 eps"                         team/cosines.hpp '1 + 16 * stored' '1 + 1 * stored' edges
+mutate "infinite cosines clamped"                        team/cosines.hpp 'return T(NAN);' '' edges
 # --- heads
 mutate "normalise: backward not projected"               head/normalize.hpp '- dot(team, unit, d, y.cols) * inverse' '' laws
-mutate "normalise: dL/dn dropped"                        head/normalize.hpp 'dnorms ? double(dnorms[i]) : 0' '0' laws
+mutate "normalise: dL/dn dropped"                        head/normalize.hpp 'dnorms.data ? double(dnorms[i]) : 0' '0' laws
 mutate "normalise: 1/n dropped"                          head/normalize.hpp 'X(k) * at.load(d)' 'at.load(d)' laws
 mutate "normalise: tiny rows divided"                    head/normalize.hpp 'bool const none = n < smallest_norm<T>;' 'bool const none = false;' edges
-mutate "points: upstream dropped"                        loss/point_loss.hpp 'T(options.upstream / divisor)' 'T(1 / divisor)' heads golden
+mutate "points: upstream dropped"                        loss/point_loss.hpp 'T(upstream / *divisor)' 'T(1 / *divisor)' heads golden
 mutate "points: weights dropped"                         loss/point_loss.hpp 'jet = {weight * jet.value, weight * jet.slope};' '' heads edges
 
 wait

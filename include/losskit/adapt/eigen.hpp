@@ -20,10 +20,12 @@ struct as_view<X> {
   static auto get(M& m) {
     using T = std::remove_pointer_t<decltype(m.data())>;
     if constexpr (bool(X::IsVectorAtCompileTime)) {
-      if (m.innerStride() != 1 && m.size() > 1) fail<StrideError>("vector: inner stride %lld, 1 needed", static_cast<long long>(m.innerStride()));
+      if (m.innerStride() != 1 && m.size() > 1)
+        fail<StrideError>("vector: inner stride %lld, 1 needed", static_cast<long long>(m.innerStride()));
       return VectorView<T>{m.data(), static_cast<idx>(m.size())};
     } else {
-      if (m.innerStride() != 1 && m.cols() > 1) fail<StrideError>("matrix: inner stride %lld, 1 needed", static_cast<long long>(m.innerStride()));
+      if (m.innerStride() != 1 && m.cols() > 1)
+        fail<StrideError>("matrix: inner stride %lld, 1 needed", static_cast<long long>(m.innerStride()));
       return MatrixView<T>{m.data(), static_cast<idx>(m.rows()), static_cast<idx>(m.cols()), static_cast<idx>(m.outerStride())};
     }
   }

@@ -181,7 +181,8 @@ using Block = BlockGroup<block_lanes>;
 extern __shared__ __align__(16) unsigned char room[];  // of the block
 
 template <class S, bool Keeps, class F>
-__global__ void __launch_bounds__(32 * warps_a_block, Keeps && sizeof(computed<S>) == 4 ? 6 : 1) warp_rows(__grid_constant__ F const f, idx rows, unsigned room_bytes, bool accumulate) {
+__global__ void __launch_bounds__(32 * warps_a_block, Keeps && sizeof(computed<S>) == 4 ? 6 : 1)
+    warp_rows(__grid_constant__ F const f, idx rows, unsigned room_bytes, bool accumulate) {
   LaneTeam<S, WarpGroup, Keeps> team(WarpGroup{room + threadIdx.x / 32 * room_bytes}, accumulate);
   idx const step = idx(gridDim.x) * warps_a_block;
   for (idx i = idx(blockIdx.x) * warps_a_block + threadIdx.x / 32; i < rows; i += step) f(team, i);
@@ -193,7 +194,8 @@ template <class S, bool Keeps>
 inline constexpr int blocks_a_processor = sizeof(computed<S>) == 4 ? (Keeps ? 3 : 2) : (Keeps ? 2 : 1);
 
 template <class S, bool Keeps, class F>
-__global__ void __launch_bounds__(block_lanes, blocks_a_processor<S, Keeps>) block_rows(__grid_constant__ F const f, idx rows, bool accumulate) {
+__global__ void __launch_bounds__(block_lanes, blocks_a_processor<S, Keeps>)
+    block_rows(__grid_constant__ F const f, idx rows, bool accumulate) {
   __shared__ Block::Shared shared;
   Block const group{&shared, room};
   LaneTeam<S, Block, Keeps> team(group, accumulate);
@@ -203,8 +205,8 @@ __global__ void __launch_bounds__(block_lanes, blocks_a_processor<S, Keeps>) blo
 }
 
 template <class S, class F>
-__global__ void __launch_bounds__(block_lanes, blocks_a_processor<S, false>) grid_rows(__grid_constant__ F const f, GridGroup<block_lanes>::Meeting* meetings, int blocks,
-                                                            bool accumulate) {
+__global__ void __launch_bounds__(block_lanes, blocks_a_processor<S, false>)
+    grid_rows(__grid_constant__ F const f, GridGroup<block_lanes>::Meeting* meetings, int blocks, bool accumulate) {
   __shared__ Block::Shared shared;
   idx const i = blockIdx.x / static_cast<unsigned>(blocks);
   GridGroup<block_lanes> const group{{&shared}, meetings + i * blocks, static_cast<int>(blockIdx.x - i * blocks), blocks};
@@ -253,9 +255,11 @@ class cuda {
         return launch(detail::block_rows<S, true, F>, {.blocks = rows * blocks, .lanes = detail::block_lanes, .room = room(blocks),
                        .cluster = blocks}, f, rows, accumulate);
     }
-    if (int const sharing = scratch && cols > worth_sharing ? static_cast<int>(std::min(most_meetings, resident<S, F>()) / rows) : 0; sharing > 1) {
+    if (int const sharing = scratch && cols > worth_sharing ? static_cast<int>(std::min(most_meetings, resident<S, F>()) / rows) : 0;
+        sharing > 1) {
       auto const meetings = reinterpret_cast<Meeting*>(scratch);
-      detail::expect_cuda(cudaMemsetAsync(meetings, 0, static_cast<std::size_t>(rows * sharing) * sizeof(Meeting), stream_), "cudaMemsetAsync");
+      detail::expect_cuda(cudaMemsetAsync(meetings, 0, static_cast<std::size_t>(rows * sharing) * sizeof(Meeting), stream_),
+                          "cudaMemsetAsync");
       return launch(detail::grid_rows<S, F>, {.blocks = rows * sharing, .lanes = detail::block_lanes, .together = true}, f, meetings,
                     sharing, accumulate);
     }

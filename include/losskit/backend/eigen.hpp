@@ -41,10 +41,13 @@ class eigen {
     using Writes = typename Team::Writes;
     bool const large = bytes<T>(rows, cols) >= half_a_cache;
     bool const buffered = needs_buffers<T>(rows, cols, placement);
-    typename Team::Plan plan{.writes = placement == Placement::accumulate ? Writes::accumulate : buffered ? Writes::stream : Writes::assign,
-                             .apart = large && placement == Placement::out_of_place,
-                             .late = row_bytes<T>(cols) <= half_a_cache,
-                             .ahead = large ? prefetch_bytes / static_cast<idx>(sizeof(T)) : 0};  // a near neighbour may be another thread's
+    typename Team::Plan plan{
+        .writes = placement == Placement::accumulate ? Writes::accumulate
+                  : buffered                         ? Writes::stream
+                                                     : Writes::assign,
+        .apart = large && placement == Placement::out_of_place,
+        .late = row_bytes<T>(cols) <= half_a_cache,
+        .ahead = large ? prefetch_bytes / static_cast<idx>(sizeof(T)) : 0};  // a near neighbour may be another thread's
     // Few long tasks: a thread that goes from row to row in memory finds the next one already asked for. What the caches hold is
     // one task a thread, which may find there what it left the last time; what they do not is cut finer, so that none waits long.
     bool const cached = bytes<T>(rows, cols) < past_caches;

@@ -248,7 +248,9 @@ class Packet {
         0x3f7504f3, 0x3f74fbaf, 0x3f7508a4, 0x3f752c4d, 0x3f75672a, 0x3f75b9be, 0x3f76248c, 0x3f76a81e,
         0x3f7744fd, 0x3f77fbb8, 0x3f78ccdf, 0x3f79b907, 0x3f7ac0c7, 0x3f7be4ba, 0x3f7d257d, 0x3f7e83b3};
     __m512i const x = (__m512i)shifted.raw_;
-    return {(Raw)_mm512_add_epi32(_mm512_permutex2var_epi32(_mm512_load_si512(table), x, _mm512_load_si512(table + 16)), _mm512_slli_epi32(x, 18)), raw_tag{}};
+    return {(Raw)_mm512_add_epi32(_mm512_permutex2var_epi32(_mm512_load_si512(table), x, _mm512_load_si512(table + 16)),
+                                  _mm512_slli_epi32(x, 18)),
+            raw_tag{}};
   }
 #else
   static constexpr bool has_fine_power2 = false;

@@ -219,7 +219,8 @@ LOSSKIT_INLINE Power<P> powers(P x, P y, P y_low, P factor, P x_low = P(0)) {
   P const z = rounded(s * w), zl = fma(s, wl, fma(sl, w, product_minus(s, w, z)));
   P const a = s + z, al = (s - a) + z + (zl + sl);
   // b + bl = log2(m) = 2 / ln(2) (a + al),  g + gl = e + b + bl + x_low / ln(2)
-  P const k = detail::two_over_ln2<T>.high, b = rounded(a * k), bl = fma(al, k, fma(a, P(detail::two_over_ln2<T>.low), product_minus(a, k, b)));
+  P const k = detail::two_over_ln2<T>.high, b = rounded(a * k),
+          bl = fma(al, k, fma(a, P(detail::two_over_ln2<T>.low), product_minus(a, k, b)));
   P const g = e + b, gl = fma(x_low, P(1.4426950408889634), (e - g) + b + bl);
   // y (g + gl) = n + r
   P const yg = rounded(y * g), n = (yg + P::shifter) - P::shifter;

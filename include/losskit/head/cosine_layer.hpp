@@ -29,7 +29,8 @@ void cosine_layer(B const& backend, X&& x, W&& w, CosineLayer<S, Space> const& l
     fail<ShapeError>("x has %lld columns and w %lld: both are the embedding width", detail::ll(from_x.cols), detail::ll(from_w.cols));
   detail::expect_shape("cosines", c, from_x.rows, from_w.rows);
   detail::expect_all_apart({detail::extent("unit_x", layer.unit_x), detail::extent("unit_w", layer.unit_w),
-                            detail::extent("norms_x", layer.norms_x), detail::extent("norms_w", layer.norms_w), detail::extent("cosines", c)});
+                            detail::extent("norms_x", layer.norms_x), detail::extent("norms_w", layer.norms_w),
+                            detail::extent("cosines", c)});
   for (auto const& out : {detail::extent("cosines", c), detail::extent("unit_x", layer.unit_x), detail::extent("norms_x", layer.norms_x)})
     detail::expect_apart(out, detail::extent("w", from_w));
   for (auto const& out : {detail::extent("cosines", c), detail::extent("unit_w", layer.unit_w), detail::extent("norms_w", layer.norms_w)})
@@ -66,8 +67,9 @@ void cosine_layer_backward(B const& backend, CosineLayer<S, Space> const& layer,
   detail::expect_workspace(workspace, cosine_layer_workspace_bytes<S>(rows, classes, width, write));
   detail::expect_all_apart({detail::extent("dx", gx), detail::extent("dw", gw), detail::extent("workspace", workspace)});
   for (auto const& out : {detail::extent("dx", gx), detail::extent("dw", gw), detail::extent("workspace", workspace)})
-    for (auto const& in : {detail::extent("dcosines", dc), detail::extent("unit_x", layer.unit_x), detail::extent("unit_w", layer.unit_w),
-                           detail::extent("norms_x", layer.norms_x), detail::extent("norms_w", layer.norms_w), detail::extent("dnorms_x", dnorms_x)})
+    for (auto const& in :
+         {detail::extent("dcosines", dc), detail::extent("unit_x", layer.unit_x), detail::extent("unit_w", layer.unit_w),
+          detail::extent("norms_x", layer.norms_x), detail::extent("norms_w", layer.norms_w), detail::extent("dnorms_x", dnorms_x)})
       detail::expect_apart(out, in);
   detail::Arena arena(workspace);
   auto const scratch = [&](MatrixView<S, Space> g) {

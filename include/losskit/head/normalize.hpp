@@ -138,7 +138,8 @@ void normalize_rows(B const& backend, X&& x, Y&& y, N&& norms) {
   MatrixView<S const, Space> const from = view(static_cast<X&&>(x));
   VectorView<computed<S>, Space> const n = view(static_cast<N&&>(norms));
   detail::expect_normalize<S, Space>("x", from, "y", to, n);
-  for (auto const& all : {detail::extent("x", from), detail::extent("y", to), detail::extent("norms", n)}) detail::expect_memory(backend, all);
+  for (auto const& all : {detail::extent("x", from), detail::extent("y", to), detail::extent("norms", n)})
+    detail::expect_memory(backend, all);
   backend.template rows<S>(from.rows, from.cols, Placement::no_gradient, static_cast<std::byte*>(nullptr),
                            detail::NormalizeRow<S, Space>{from, to, n});
 }

@@ -419,7 +419,8 @@ void begin(B const& backend, R& rows, Desk const& desk) {
 // After them: the report, as the backend gives what lies in its memory.
 template <class B, class R>
 auto report(B const& backend, R const& rows, Desk const& desk) {
-  tally<typename R::T>(backend, rows.count(), desk.sums, AddRecord<R>{rows, desk.records}, KeepReport{rows.count(), desk.divisor, desk.report});
+  tally<typename R::T>(backend, rows.count(), desk.sums, AddRecord<R>{rows, desk.records},
+                       KeepReport{rows.count(), desk.divisor, desk.report});
   return backend.given(desk.report);
 }
 
@@ -537,7 +538,8 @@ void loss_gradient(B const& backend, L const& loss, Batch<T, I, S> const& batch,
     detail::expect_size_or_none("scale_gradient", scale_gradient, rows);
     detail::expect_same_or_apart("cosines", batch.cosines, "gradient", g, !accumulate);
     detail::expect_outputs(backend, batch, g, WorkspaceIn<S>{}, Outputs<computed<T>, S>{{}, scale_gradient, {}});
-    detail::expect_all_apart({detail::extent("gradient", g), detail::extent("saved", rows_saved), detail::extent("scale_gradient", scale_gradient)});
+    detail::expect_all_apart(
+        {detail::extent("gradient", g), detail::extent("saved", rows_saved), detail::extent("scale_gradient", scale_gradient)});
     detail::Rows<L, T, I, S> const problem{loss, batch, options};
     detail::with_exponential(problem, [&](auto common) {
       detail::SavedGradientRow<decltype(common), L, T, I, S> const row{problem, common, rows_saved, g, scale_gradient};

@@ -89,7 +89,9 @@ struct PointBlock {
   PointSums<Scalar<double>>* sums;
 
   std::size_t output_bytes() const {
-    return gradient.data && gradient.data != prediction.data && !accumulate ? static_cast<std::size_t>(gradient.rows * gradient.cols) * sizeof(S) : 0;
+    return gradient.data && gradient.data != prediction.data && !accumulate
+               ? static_cast<std::size_t>(gradient.rows * gradient.cols) * sizeof(S)
+               : 0;
   }
 
   template <class Team>
@@ -218,13 +220,14 @@ auto run_points(B const& backend, L const& loss, MatrixView<S const, Space> x, M
 
 template <class L>
 constexpr void expect_point_loss() {
-  static_assert(PointLoss<L>,
-                "losskit: this is not a PointLoss; it needs a name and: template <Number X> Jet<X> operator()(X prediction, X truth) const");
+  static_assert(
+      PointLoss<L>,
+      "losskit: this is not a PointLoss; it needs a name and: template <Number X> Jet<X> operator()(X prediction, X truth) const");
 }
 
 template <class B, class S, class Space>
-void expect_points(B const& backend, MatrixView<S const, Space> x, MatrixView<S const, Space> y, WorkspaceIn<Space> workspace, std::size_t needed,
-                   PointOutputs<S, Space> const& extra) {
+void expect_points(B const& backend, MatrixView<S const, Space> x, MatrixView<S const, Space> y, WorkspaceIn<Space> workspace,
+                   std::size_t needed, PointOutputs<S, Space> const& extra) {
   expect_matrix("prediction", x);
   expect_shape("truth", y, x.rows, x.cols);
   if (extra.weights.data) expect_shape("weights", extra.weights, x.rows, x.cols);

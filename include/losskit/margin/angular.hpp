@@ -72,21 +72,27 @@ class AngularMargin {
   // psi and d psi / d c at a cosine.
   template <Number X>
   LOSSKIT_HD Jet<X> target(X c) const {
-    X const v = min(max(c, X(-1)), X(1));
-    auto const at = turned(v);
-    X const psi = value(v, at);
-    if constexpr (std::is_same_v<Mode, Detached>) {
-      return {psi, X(1)};
-    } else {
-      X const nearest = 1 - below_one<X>;
-      return {psi, slope(v, at, min(max(c, -nearest), nearest))};
-    }
+    return target_and_raw(c).target;
   }
 
   // cos(phi) - m3 with no rule past pi: what rest rules compare the other classes with.
   template <Number X>
   LOSSKIT_HD X raw(X c) const {
     return turned(min(max(c, X(-1)), X(1))).cos - m3_;
+  }
+
+  // Both from one angle.
+  template <Number X>
+  LOSSKIT_HD TargetAndRaw<X> target_and_raw(X c) const {
+    X const v = min(max(c, X(-1)), X(1));
+    auto const at = turned(v);
+    X const psi = value(v, at), plain = at.cos - m3_;
+    if constexpr (std::is_same_v<Mode, Detached>) {
+      return {{psi, X(1)}, plain};
+    } else {
+      X const nearest = 1 - below_one<X>;
+      return {{psi, slope(v, at, min(max(c, -nearest), nearest))}, plain};
+    }
   }
 
   // Where the slope jumps. It takes the side of the smaller cosine.

@@ -28,12 +28,16 @@ class Annealed {
 
   template <Number X>
   LOSSKIT_HD Jet<X> target(X c) const {
-    Jet<X> const psi = margin_.target(c);
-    return {mixed(c, psi.value), (lambda_ + psi.slope) / (1 + lambda_)};
+    return mixed(c, margin_.target(c));
   }
   template <Number X>
   LOSSKIT_HD X raw(X c) const {
     return mixed(c, threshold_of(margin_, c));
+  }
+  template <Number X>
+  LOSSKIT_HD TargetAndRaw<X> target_and_raw(X c) const {
+    auto const at = target_and_threshold_of(margin_, c);
+    return {mixed(c, at.target), mixed(c, at.raw)};
   }
   Kinks kinks() const { return kinks_of(margin_); }
   M const& margin() const { return margin_; }
@@ -43,6 +47,11 @@ class Annealed {
   template <class X>
   LOSSKIT_HD X mixed(X c, X psi) const {
     return (lambda_ * min(max(c, X(-1)), X(1)) + psi) / (1 + lambda_);
+  }
+
+  template <class X>
+  LOSSKIT_HD Jet<X> mixed(X c, Jet<X> psi) const {
+    return {mixed(c, psi.value), (lambda_ + psi.slope) / (1 + lambda_)};
   }
 
   M margin_;

@@ -27,7 +27,9 @@ inline ArcMargin<None, Detached> insightface_2022_12(double m = 0.5) { return Ar
 // insightface, CosFace. Scale 64.
 inline CosMargin<> insightface_cosface(double m = 0.4) { return CosMargin<>(m); }
 // insightface's MXNet "combined". Scale 64.
-inline CombinedMargin<None> insightface_mxnet_combined(double m1 = 1, double m2 = 0.3, double m3 = 0.2) { return CombinedMargin<None>(m1, m2, m3); }
+inline CombinedMargin<None> insightface_mxnet_combined(double m1 = 1, double m2 = 0.3, double m3 = 0.2) {
+  return CombinedMargin<None>(m1, m2, m3);
+}
 
 // PaddlePaddle, margin_cross_entropy: exact, nothing past pi. Scale 64.
 inline CombinedMargin<None> paddle(double m1 = 1, double m2 = 0.5, double m3 = 0) { return CombinedMargin<None>(m1, m2, m3); }
@@ -42,7 +44,9 @@ inline ArcMargin<ContinuousLinear> wespeaker(double m = 0.2) { return ArcMargin<
 inline CosMargin<> wespeaker_cosface(double m = 0.2) { return CosMargin<>(m); }
 
 // Keras_insightface, ArcfaceLoss: the reflection past pi, -2 (1 + m3) - psi, is Monotone's first branch. Scale 64.
-inline CombinedMargin<Monotone> keras_insightface(double m1 = 1, double m2 = 0.5, double m3 = 0) { return CombinedMargin<Monotone>(m1, m2, m3); }
+inline CombinedMargin<Monotone> keras_insightface(double m1 = 1, double m2 = 0.5, double m3 = 0) {
+  return CombinedMargin<Monotone>(m1, m2, m3);
+}
 
 // opensphere: every slope is 1 ("characteristic gradient detachment"). Its ArcFace clips the angle at 3.14159, its SphereFace
 // is psi with m = 1.7. (It also clips every cosine at 1 - 1e-5, which no value here repeats.) Scales 64 and 30.

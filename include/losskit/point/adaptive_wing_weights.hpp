@@ -23,7 +23,8 @@ void adaptive_wing_weights(Truth&& truth, Weights&& weights, double weight = 10,
   using T = typename decltype(w)::value;
   static_assert(std::is_same_v<std::remove_const_t<typename decltype(y)::value>, T>,
                 "losskit: truth and weights must be of one type, and weights must not be const");
-  if (!(weight >= 0 && std::isfinite(weight))) fail<ParameterError>("adaptive_wing_weights: weight = %g is not a finite number >= 0", weight);
+  if (!(weight >= 0 && std::isfinite(weight)))
+    fail<ParameterError>("adaptive_wing_weights: weight = %g is not a finite number >= 0", weight);
   if (!std::isfinite(threshold)) fail<ParameterError>("adaptive_wing_weights: threshold = %g is not finite", threshold);
   if (y.rows != w.rows || y.cols != w.cols || y.rows < 0 || y.cols < 0)
     fail<ShapeError>("adaptive_wing_weights: truth is %lld x %lld, weights %lld x %lld", static_cast<long long>(y.rows),

@@ -52,7 +52,8 @@ class SigmoidFocalLoss {
   // a (q + q_low)^gamma, q_low below an ulp of q. The square is rounded once. 1e-37: q may be 0.
   template <class X>
   LOSSKIT_HD LOSSKIT_INLINE X faded(X a, X q, X q_low) const {
-    X const b = a * q, b_low = multiply_add(a, q_low, multiply_add(a, q, -b)), square = multiply_add(b, q, multiply_add(b, q_low, b_low * q));
+    X const b = a * q, b_low = multiply_add(a, q_low, multiply_add(a, q, -b)),
+            square = multiply_add(b, q, multiply_add(b, q_low, b_low * q));
     switch (whole_) {
       case 0: return a;
       case 1: return multiply_add(a, q, a * q_low);

@@ -46,7 +46,8 @@ struct Bounded {
 
   // h keeps the sum below 2^(4/5 last) where the lower end allows it, so that s / sum stays a normal number.
   LOSSKIT_HD static Bounded of(double s, RestRange rest, double classes) {
-    double const exact = s / ln2, want = ::ceil(exact * rest.high + ::log2(classes + 1) - 0.8 * last), most = ::floor(last + exact * rest.low);
+    double const exact = s / ln2, want = ::ceil(exact * rest.high + ::log2(classes + 1) - 0.8 * last),
+                 most = ::floor(last + exact * rest.low);
     T const k = T(exact);
     return {k, T(exact - double(k)), T(want < 0 ? 0 : want < most ? want : most)};
   }

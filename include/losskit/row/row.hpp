@@ -32,8 +32,8 @@ LOSSKIT_HD Target<computed<S>> target_of(M const& margin, S stored) {
   OddCosines not_counted;
   T const cosine = static_cast<T>(stored);
   X const c = double(tamed<T, S>(cosine, not_counted));
-  Jet<X> const psi = margin.target(c);
-  return {cosine, {psi.value.v, psi.slope.v}, T(threshold_of(margin, c).v)};
+  TargetAndRaw<X> const at = target_and_threshold_of(margin, c);
+  return {cosine, {at.target.value.v, at.target.slope.v}, T(at.raw.v)};
 }
 
 // A row without a target: no class is above its cosine or its threshold.
@@ -101,8 +101,8 @@ LOSSKIT_HD RowEnd close_row(Sums const& sums, Jet<double> psi, double s, double 
                             double weight) {
   double const z = sums.z.v, x = shift - s * psi.value;
   bool const alone = z == 0;  // one class: p = 1
-  double const odds = alone ? 0 : z * ::exp(x);
-  bool const finite = odds <= 1e300;  // beyond, p is 0 in every digit; NaN stays NaN
+  double const odds = alone ? x - x : z * ::exp(x);  // a NaN target stays NaN
+  bool const finite = odds <= 1e300;                 // beyond, p is 0 in every digit
   double const loss = finite ? ::log1p(odds) : ::log(z) + x, q = finite ? odds / (1 + odds) : z / z;
   Jet<Scalar<double>> const o = objective(Scalar<double>(-loss));
   double const d = weight * o.slope.v * q;  // dL/dz_y

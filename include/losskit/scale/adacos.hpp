@@ -39,8 +39,10 @@ class AdaCosScale {
   explicit AdaCosScale(idx classes = 1000, double floor = 0, double ceiling = std::numeric_limits<double>::infinity())
       : classes_(classes), floor_(floor), ceiling_(ceiling) {
     if (classes < 3)
-      fail<ParameterError>("AdaCosScale: %lld classes, at least 3 needed; use FixedScale with suggest_scale", static_cast<long long>(classes));
-    if (!(floor >= 0 && floor <= ceiling)) fail<ParameterError>("AdaCosScale: [%g, %g] is not a range with 0 <= floor <= ceiling", floor, ceiling);
+      fail<ParameterError>("AdaCosScale: %lld classes, at least 3 needed; use FixedScale with suggest_scale",
+                           static_cast<long long>(classes));
+    if (!(floor >= 0 && floor <= ceiling))
+      fail<ParameterError>("AdaCosScale: [%g, %g] is not a range with 0 <= floor <= ceiling", floor, ceiling);
   }
 
   // The fixed scale, and the state that training starts from.

@@ -88,7 +88,9 @@ struct alignas(16) Pack {
   friend LOSSKIT_HD LOSSKIT_INLINE Pack expm1(Pack const& a) { return each([&](int i) { return expm1(a.v[i]); }); }
   friend LOSSKIT_HD LOSSKIT_INLINE Pack min(Pack const& a, Pack const& b) { return each([&](int i) { return min(a.v[i], b.v[i]); }); }
   friend LOSSKIT_HD LOSSKIT_INLINE Pack max(Pack const& a, Pack const& b) { return each([&](int i) { return max(a.v[i], b.v[i]); }); }
-  friend LOSSKIT_HD LOSSKIT_INLINE Pack copysign(Pack const& a, Pack const& b) { return each([&](int i) { return copysign(a.v[i], b.v[i]); }); }
+  friend LOSSKIT_HD LOSSKIT_INLINE Pack copysign(Pack const& a, Pack const& b) {
+    return each([&](int i) { return copysign(a.v[i], b.v[i]); });
+  }
   friend LOSSKIT_HD LOSSKIT_INLINE Pack pow(Pack const& a, Pack const& b) { return each([&](int i) { return pow(a.v[i], b.v[i]); }); }
   friend LOSSKIT_HD LOSSKIT_INLINE Pack fma(Pack const& a, Pack const& b, Pack const& c) {
     return each([&](int i) { return fma(a.v[i], b.v[i], c.v[i]); });

@@ -22,7 +22,7 @@ template <class P>
 class SimdTeam {
   using T = typename P::scalar;
   static constexpr idx W = P::width, block = 128 * W / P::parts;
-  static constexpr std::size_t near = 3072;  // bytes: how far ahead a walk with much arithmetic asks for memory
+  static constexpr std::size_t near = 3072, far = 32768;  // bytes: how far ahead walks with much and little arithmetic ask for memory
 
  public:
   using number = P;
@@ -299,12 +299,16 @@ class SimdTeam {
     T factor_;
   };
 
+  // From the end, which the pass before left in the caches, if they do not hold all of a row.
   template <Writes writes>
-  void write_now(Late<writes> const& late) {
-    each(waiting_.n, [late, kept = waiting_.kept](auto const& at) LOSSKIT_INLINE_LAMBDA {
-      at.ask(kept);  // a long row has left the caches
-      late(at);
-    });
+  void write_now(Late<writes> late) {
+    T const* const before = waiting_.kept - far / sizeof(T);
+    idx const whole = waiting_.n / W * W;
+    if (whole < waiting_.n) late(Some{whole, waiting_.n - whole});
+    for (idx j = whole - W; j >= 0; j -= W) {
+      __builtin_prefetch(before + j, 0, 2);
+      late(At{j});
+    }
   }
 
   void end_waiting() {

@@ -71,9 +71,11 @@ void check_jet(Verdict& v, char const* name, F const& f, std::vector<double> con
     v.expect(std::isfinite(at.value.v) && std::isfinite(at.slope.v), name, "value and slope are finite", x, at.value.v, 0);
     Jet<Scalar<float>> const narrow = f(Scalar<float>(x));
     Jet<Scalar<double>> const there = f(Scalar<double>(double(float(x))));
-    v.expect(std::isfinite(narrow.value.v) && std::isfinite(narrow.slope.v), name, "float value and slope are finite", x, double(narrow.value.v), 0);
+    v.expect(std::isfinite(narrow.value.v) && std::isfinite(narrow.slope.v), name, "float value and slope are finite", x,
+             double(narrow.value.v), 0);
     bool const inside = x > low + 1e-4 && x < high - 1e-4;
-    if (inside && !near_kink(kinks, x, 1e-6)) v.expect_near(double(narrow.value.v), there.value.v, 2e-5, name, "float agrees with double", x);
+    if (inside && !near_kink(kinks, x, 1e-6))
+      v.expect_near(double(narrow.value.v), there.value.v, 2e-5, name, "float agrees with double", x);
     if (!exact || near_kink(kinks, x, 1e-9)) continue;
     Jet<Dual> const dual = f(Dual(x, 1));
     v.expect_near(at.slope.v, dual.value.d, 1e-10, name, "the slope is the derivative of the value (dual number)", x);
@@ -99,8 +101,10 @@ Verdict check_margin(M const& margin) {
     auto const far = f(Scalar<double>(c)), end = f(Scalar<double>(1.0)), low = f(Scalar<double>(-c)), start = f(Scalar<double>(-1.0));
     v.expect_near(far.value.v, end.value.v, 0, M::name, "past 1 the value is that at 1", c);
     v.expect_near(low.value.v, start.value.v, 0, M::name, "past -1 the value is that at -1", -c);
-    v.expect(std::isfinite(far.slope.v) && far.slope.v == end.slope.v, M::name, "past 1 the slope is that at 1, finite", c, far.slope.v, end.slope.v);
-    v.expect(std::isfinite(low.slope.v) && low.slope.v == start.slope.v, M::name, "past -1 the slope is that at -1, finite", -c, low.slope.v, start.slope.v);
+    v.expect(std::isfinite(far.slope.v) && far.slope.v == end.slope.v, M::name, "past 1 the slope is that at 1, finite", c, far.slope.v,
+             end.slope.v);
+    v.expect(std::isfinite(low.slope.v) && low.slope.v == start.slope.v, M::name, "past -1 the slope is that at -1, finite", -c,
+             low.slope.v, start.slope.v);
   }
   if constexpr (requires { M::monotone; }) {
     double highest = f(Scalar<double>(-1.0)).value.v;
@@ -115,7 +119,8 @@ Verdict check_margin(M const& margin) {
 
 template <class R>
 Verdict check_rest(R const& rest) {
-  static_assert(RestRule<R>, "losskit: this is not a RestRule; it needs a name, bound() and: template <Number X> Jet<X> rest(X c, X threshold) const");
+  static_assert(RestRule<R>,
+                "losskit: this is not a RestRule; it needs a name, bound() and: template <Number X> Jet<X> rest(X c, X threshold) const");
   Verdict v;
   for (double const threshold : {-1.3, -0.7, 0.0, 0.31, 1.5}) {
     auto const f = [&](auto c) { return rest.rest(c, decltype(c)(threshold)); };
@@ -131,7 +136,8 @@ Verdict check_rest(R const& rest) {
 
 template <class O>
 Verdict check_objective(O const& objective) {
-  static_assert(Objective<O>, "losskit: this is not an Objective; it needs a name and: template <Number X> Jet<X> operator()(X log_p) const");
+  static_assert(Objective<O>,
+                "losskit: this is not an Objective; it needs a name and: template <Number X> Jet<X> operator()(X log_p) const");
   Verdict v;
   std::vector<double> points;
   for (double x = 1e-9; x < 300; x *= 1.37) points.push_back(-x);
@@ -144,7 +150,9 @@ Verdict check_objective(O const& objective) {
 // `truths`: where to hold the second argument. kinks() are in prediction - truth.
 template <class L>
 Verdict check_point_loss(L const& loss, std::vector<double> const& truths = {0, 1}) {
-  static_assert(PointLoss<L>, "losskit: this is not a PointLoss; it needs a name and: template <Number X> Jet<X> operator()(X prediction, X truth) const");
+  static_assert(
+      PointLoss<L>,
+      "losskit: this is not a PointLoss; it needs a name and: template <Number X> Jet<X> operator()(X prediction, X truth) const");
   Verdict v;
   std::vector<double> points;
   for (double x = 1e-6; x < 1e4; x *= 1.23) points.insert(points.end(), {x, -x});
@@ -177,7 +185,8 @@ Verdict check_loss(B const& backend, L const& loss, idx rows = 5, idx cols = 23,
   batch.class_weights = view(class_weights);
   std::vector<std::byte> workspace(workspace_bytes<double>(backend, rows, cols, Placement::out_of_place));
   double const value = loss_and_gradient(backend, loss, batch, matrix(gradient, rows, cols), view(workspace), options).loss;
-  v.expect_near(value, loss_value(backend, loss, batch, view(workspace), options).loss, 1e-14, "loss", "loss_value is the loss of loss_and_gradient", 0);
+  v.expect_near(value, loss_value(backend, loss, batch, view(workspace), options).loss, 1e-14, "loss",
+                "loss_value is the loss of loss_and_gradient", 0);
   double const h = 1e-6;
   for (std::size_t k = 0; k < cells; ++k) {
     double const x = c[k];
@@ -186,7 +195,8 @@ Verdict check_loss(B const& backend, L const& loss, idx rows = 5, idx cols = 23,
     c[k] = x - h;
     double const down = loss_value(backend, loss, batch, view(workspace), options).loss;
     c[k] = x;
-    v.expect_near(gradient[k], options.upstream * (up - down) / (2 * h), 3e-6, "loss", "the gradient is the derivative of the loss", double(k));
+    v.expect_near(gradient[k], options.upstream * (up - down) / (2 * h), 3e-6, "loss", "the gradient is the derivative of the loss",
+                  double(k));
   }
   return v;
 }
