@@ -32,6 +32,7 @@ using namespace losskit;
 constexpr double pi = 3.14159265358979323846;
 
 // Truths of point losses, thresholds of rest rules.
+constexpr double classes[2] = {0, 1};
 constexpr double truths[9] = {-1e6, -3.5, 0, 1e-6, 0.3, 0.5, 1, 17.3, 1e6};
 constexpr double thresholds[9] = {-2, -1, -0.7, -0.1, 0, 0.3, 0.7, 1, 1.5};
 
@@ -379,9 +380,9 @@ void walk_objective(Settings const& settings, Table& table, O const& objective, 
             false, false);
 }
 
-template <class P, class F>
+template <class P, int N, class F>
 void walk_elements(Settings const& settings, Table& table, P const& policy, std::string const& name, float reach,
-                   double const (&seconds)[9], Kinks const& kinks, F f) {
+                   double const (&seconds)[N], Kinks const& kinks, F f) {
   if (!table.wants(name)) return;
   Line all;
   for (double const second : seconds) {
@@ -400,7 +401,11 @@ void walk_rest(Settings const& settings, Table& table, R const& rest) {
 }
 template <class L>
 void walk_point_loss(Settings const& settings, Table& table, L const& loss, std::string const& name) {
-  walk_elements(settings, table, loss, name, 1e30f, truths, kinks_of(loss), [=](auto x, auto y) { return loss(x, y); });
+  auto const f = [=](auto x, auto y) { return loss(x, y); };
+  if constexpr (std::is_same_v<L, SigmoidFocalLoss>)  // asks of a truth only whether it is above 0.5: two of the nine say all
+    walk_elements(settings, table, loss, name, 1e30f, classes, kinks_of(loss), f);
+  else
+    walk_elements(settings, table, loss, name, 1e30f, truths, kinks_of(loss), f);
 }
 
 }  // namespace
