@@ -207,6 +207,27 @@ TEST_CASE("all cosines equal: uniform, and a collapsed embedding has no accuracy
   });
 }
 
+// e_y alone may leave the range of a double where the odds do not: every cosine at -1 and a scale of 700.
+template <class T>
+void uniform_anywhere() {
+  on_both([](auto const& backend) {
+    for (double const s : {1e-3, 30.0, 64.0, 80.0, 86.0, 88.0, 300.0, 500.0, 690.0, 700.0, 707.0, 709.0, 1e4})
+      for (double const c : {-1.0, -0.5, 0.0, 0.5, 1.0})
+        for (idx const cols : {idx(2), idx(7), idx(1000)}) {
+          Problem<T> p(1, cols);
+          for (idx j = 0; j < cols; ++j) p.cosines.at(0, j) = T(c);
+          auto const r = run(backend, MarginSoftmax{NoMargin{}, s}, p.plain(), {.reduction = Reduction::sum});
+          double const tolerance = sizeof(T) == 4 ? 2e-6 : 1e-12;
+          INFO("s = " << s << ", every cosine " << c << ", C = " << cols << ", bytes " << sizeof(T));
+          CHECK(r.report.loss == Approx(std::log(double(cols))).epsilon(tolerance));
+          CHECK(double(r.gradient.at(0, p.labels[0])) == Approx(-s * (1 - 1.0 / double(cols))).epsilon(tolerance));
+          CHECK(double(r.gradient.at(0, (p.labels[0] + 1) % cols)) == Approx(s / double(cols)).epsilon(tolerance));
+        }
+  });
+}
+TEST_CASE("equal cosines are uniform at every scale, wherever they lie (float)") { uniform_anywhere<float>(); }
+TEST_CASE("equal cosines are uniform at every scale, wherever they lie (double)") { uniform_anywhere<double>(); }
+
 TEST_CASE("top-1 and top-k: of the raw cosines, ties and NaN count as wrong") {
   on_both([](auto const& backend) {
     //                           target first

@@ -71,7 +71,7 @@ class eigen {
     typename Team::Plan plan;
     if constexpr (requires { f.output_bytes(); })
       if (f.output_bytes() >= past_caches) plan = {.writes = Team::Writes::stream, .late = true};
-    // By reference: of what a copy points to, g++ 12 believes that nobody reads it, and drops what is written there.
+    // By reference: where f is a copy, g++ 12 at -O2 takes what f writes through its pointers for dead, and drops the writes.
     executor_.run(count, [&](idx k) {
       FlushTiny const flush;
       Team team(plan);

@@ -14,16 +14,13 @@ class Twice {
   using scalar = typename P::scalar;
   static constexpr idx width = 2 * P::width, parts = 2 * P::parts;
   static constexpr scalar shifter = P::shifter;
-  static constexpr bool has_fine_power2 = P::has_fine_power2;
+  static constexpr bool has_fine_power2 = false;
 
   struct Mask {
     typename P::Mask a, b;
     friend LOSSKIT_INLINE Mask operator&(Mask x, Mask y) { return {x.a & y.a, x.b & y.b}; }
     friend LOSSKIT_INLINE Mask operator|(Mask x, Mask y) { return {x.a | y.a, x.b | y.b}; }
     LOSSKIT_INLINE Mask operator!() const { return {!a, !b}; }
-    LOSSKIT_INLINE bool any() const { return (a | b).any(); }
-    LOSSKIT_INLINE bool all() const { return (a & b).all(); }
-    LOSSKIT_INLINE int count() const { return a.count() + b.count(); }
   };
 
   Twice() = default;
@@ -46,9 +43,6 @@ class Twice {
     return {P::first_lanes(m < P::width ? m : P::width), P::first_lanes(m > P::width ? m - P::width : 0)};
   }
   LOSSKIT_INLINE scalar sum() const { return (a_ + b_).sum(); }
-  static LOSSKIT_INLINE bool any_outside(Twice w, Twice x, Twice y, Twice z) {
-    return P::any_outside(w.a_, w.b_, x.a_, x.b_) || P::any_outside(y.a_, y.b_, z.a_, z.b_);
-  }
 
   friend LOSSKIT_INLINE Twice operator+(Twice x, Twice y) { return {x.a_ + y.a_, x.b_ + y.b_}; }
   friend LOSSKIT_INLINE Twice operator-(Twice x, Twice y) { return {x.a_ - y.a_, x.b_ - y.b_}; }

@@ -6,7 +6,7 @@
 //   e >= 2^-126 needs  -K low + h <= 126     sum < 2^127 needs  K high + log2 n - h < 127
 //
 // so one shift serves while K (high - low) + log2 n <= 252 in float, that is 2 s + ln n <= 175 for plain classes (in double:
-// 1416). Larger scales carry pairs (m, sum of exp(s r - m)), which combine with + like every other sum.
+// 1311). Larger scales carry pairs (m, sum of exp(s r - m)), which combine with + like every other sum.
 #pragma once
 #include <cmath>
 #include <limits>
@@ -37,8 +37,9 @@ struct Bounded {
   LOSSKIT_HD double scale() const { return (double(k) + double(k_low)) * ln2; }
   LOSSKIT_HD double shift() const { return double(h) * ln2; }
 
-  // The largest power of two in use, one below the type's own.
-  static constexpr double last = std::numeric_limits<T>::max_exponent - 2;
+  // The largest power of two in use, one below the type's own. In double less by 76: s / Z is a double too, and weights and
+  // upstream factors multiply it.
+  static constexpr double last = std::numeric_limits<T>::max_exponent - 2 - (sizeof(T) == 8 ? 76 : 0);
 
   LOSSKIT_HD static bool serves(double s, RestRange rest, double classes) {
     return s / ln2 * (rest.high - rest.low) + ::log2(classes + 1) <= 2 * last;
@@ -46,7 +47,7 @@ struct Bounded {
 
   // h keeps the sum below 2^(4/5 last) where the lower end allows it, so that s / sum stays a normal number.
   LOSSKIT_HD static Bounded of(double s, RestRange rest, double classes) {
-    double const exact = s / ln2, want = ::ceil(exact * rest.high + ::log2(classes + 1) - 0.8 * last),
+    double const exact = s / ln2, want = ::ceil(exact * rest.high + ::logb(classes) + 1 - 0.8 * last),
                  most = ::floor(last + exact * rest.low);
     T const k = T(exact);
     return {k, T(exact - double(k)), T(want < 0 ? 0 : want < most ? want : most)};
