@@ -140,6 +140,7 @@ f=row/row.hpp
 mutate "p for q"                                         $f 'q = finite ? odds / (1 + odds)' 'q = finite ? 1 / (1 + odds)' laws
 mutate "odds beyond range: the loss without ln Z"        $f '::log(z) + x' 'x' edges
 mutate "odds beyond range not seen"                      $f 'odds <= 1e300' 'odds == odds' edges
+mutate "odds: e^x taken whole"                           $f 'z * half * half' 'z * ::exp(x)' edges
 mutate "s missing in the target's gradient"              $f 'd * s * psi.slope' 'd * psi.slope' laws
 mutate "psi' missing in the target's gradient"           $f 'd * s * psi.slope' 'd * s' laws
 mutate "weight missing in the gradient"                  $f 'weight * o.slope.v * q' 'o.slope.v * q' laws
@@ -149,11 +150,12 @@ mutate "r' missing in what is kept"                      $f 'keep_at(at, kept, e
 mutate "dL/ds without the classes"                       $f 'd * (psi.value - mean)' 'd * psi.value' laws
 mutate "the shift forgotten"                             $f 'x = shift - s * psi.value' 'x = -s * psi.value' edges
 mutate "one class divides by zero"                       $f 'bool const alone = z == 0;' 'bool const alone = false;' edges
-mutate "ties count as right"                             $f '!(raw < X(c_y))' 'raw > X(c_y)' edges
+mutate "ties count as right"                             $f '!(raw < c_y)' 'raw > c_y' edges
 mutate "a factor out of range"                           $f '< 0.5 * stored' '< 1e300 * stored' edges
 mutate "saved pass: r' missing"                          $f 'exp_of(r.value)) * r.slope' 'exp_of(r.value))' laws backends
 f=row/exponential.hpp
 mutate "bounded: pairs too late"                         $f '<= 2 * last;' '<= 4 * last;' edges
+mutate "bounded: a double's sums up to its end"          $f '(sizeof(T) == 8 ? 76 : 0)' '0' edges
 mutate "bounded: the scale rounded to float"             $f 'T(exact - double(k))' 'T(0)' accuracy
 mutate "bounded: target and rest of other scales"        $f '(double(k) + double(k_low)) * ln2' 'double(k) * 0.6931472' accuracy edges
 mutate "bounded: the shift in the wrong base"            $f 'return double(h) * ln2; }' 'return double(h); }' edges

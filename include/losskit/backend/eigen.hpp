@@ -101,7 +101,7 @@ class eigen {
   }
 
  private:
-  static constexpr idx worth_a_thread = 1 << 14, band = 512, prefetch_bytes = 64 << 10;
+  static constexpr idx worth_a_thread = 1 << 14, band = 512, prefetch_bytes = 3 << 10;
   static constexpr std::size_t past_caches = std::size_t(32) << 20, half_a_cache = std::size_t(1) << 20;
 
   template <class T>

@@ -177,7 +177,12 @@ class Packet {
 #endif
   }
 
-  // a * b + c, rounded once where the machine can.
+  // a * b + c, rounded once where the machine can (`fuses`).
+#if defined(EIGEN_VECTORIZE_FMA) || defined(__ARM_FEATURE_FMA)
+  static constexpr bool fuses = true;
+#else
+  static constexpr bool fuses = false;
+#endif
   friend LOSSKIT_INLINE Packet fma(Packet a, Packet b, Packet c) {
     return {Eigen::internal::pmadd(a.raw_, b.raw_, c.raw_), raw_tag{}};
   }
@@ -299,13 +304,13 @@ class Packet {
 
   // a b - c with the product not rounded, for c near a b: what a product lost, or its distance from a whole number.
   friend LOSSKIT_INLINE Packet product_minus(Packet a, Packet b, Packet c) {
-#if defined(EIGEN_VECTORIZE_FMA) || defined(__ARM_FEATURE_FMA)
-    return fma(a, b, -c);
-#else  // in halves, whose products are exact (the last one nearly so in double)
-    constexpr Word low = (Word(1) << (single ? 12 : 27)) - 1;
-    Packet const ah = of_bits(a.bits() & ~low), bh = of_bits(b.bits() & ~low), al = a - ah, bl = b - bh;
-    return ((ah * bh - c) + ah * bl + al * bh) + al * bl;
-#endif
+    if constexpr (fuses) {
+      return fma(a, b, -c);
+    } else {  // in halves, whose products are exact (the last one nearly so in double)
+      constexpr Word low = (Word(1) << (single ? 12 : 27)) - 1;
+      Packet const ah = of_bits(a.bits() & ~low), bh = of_bits(b.bits() & ~low), al = a - ah, bl = b - bh;
+      return ((ah * bh - c) + ah * bl + al * bh) + al * bl;
+    }
   }
   // The same number, hidden from compilers that contract a product and a later sum into one operation.
   friend LOSSKIT_INLINE Packet rounded(Packet a) {

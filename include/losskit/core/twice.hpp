@@ -14,7 +14,7 @@ class Twice {
   using scalar = typename P::scalar;
   static constexpr idx width = 2 * P::width, parts = 2 * P::parts;
   static constexpr scalar shifter = P::shifter;
-  static constexpr bool has_fine_power2 = false;
+  static constexpr bool fuses = P::fuses, has_fine_power2 = false;
 
   struct Mask {
     typename P::Mask a, b;

@@ -32,6 +32,9 @@ struct Bounded {
   static constexpr bool paired = false;
   T k, k_low, h;
 
+  // The same for numbers of type X: a constant is spread over a packet once, not once an element.
+  template <class X>
+  LOSSKIT_HD Bounded<X> of_numbers() const { return {X(k), X(k_low), X(h)}; }
   template <class X>
   LOSSKIT_HD LOSSKIT_INLINE X operator()(X r) const { return exp2_of(X(k), X(k_low), r, X(h)); }
   LOSSKIT_HD double scale() const { return (double(k) + double(k_low)) * ln2; }
@@ -61,6 +64,8 @@ struct Relative {
   T s;
   T m = 0;
 
+  template <class X>
+  LOSSKIT_HD Relative<X> of_numbers() const { return {X(s), X(m)}; }
   template <class X>
   LOSSKIT_HD LOSSKIT_INLINE X operator()(X r) const { return exp(X(s) * r - X(m)); }
   LOSSKIT_HD double scale() const { return s; }

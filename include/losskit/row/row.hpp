@@ -61,14 +61,14 @@ LOSSKIT_HD idx count_non_finite(Team& team, Left left, idx n) {
 template <bool Moment, class Team, class S, class Kept, class Rest, class Exp>
 LOSSKIT_HD auto open_row(Team& team, S const* c, idx n, idx y, Kept kept, Rest rest, Exp exp_of, Target<computed<S>> at_y,
                          OddCosines& odd) {
-  auto const c_y = at_y.cosine, threshold = at_y.threshold;
-  using Sums = typename SumsOf<Exp, typename Team::number, Moment>::type;
-  auto const f = [=](auto& sums, auto at, auto raw, auto x) LOSSKIT_INLINE_LAMBDA {
-    using X = std::remove_cv_t<decltype(x)>;
-    Jet<X> const r = rest.rest(x, X(threshold));
+  using X = typename Team::number;
+  using Sums = typename SumsOf<Exp, X, Moment>::type;
+  X const c_y = at_y.cosine, threshold = at_y.threshold;
+  auto const f = [=, exp_of = exp_of.template of_numbers<X>()](Sums& sums, auto at, X raw, X x) LOSSKIT_INLINE_LAMBDA {
+    Jet<X> const r = rest.rest(x, threshold);
     X const e = exp_of(r.value);
     keep_at(at, kept, e * r.slope);
-    sums.add(exp_of, e, r.value, !(raw < X(c_y)), raw > X(threshold));
+    sums.add(exp_of, e, r.value, !(raw < c_y), raw > threshold);
   };
   if constexpr (std::is_same_v<Kept, Nothing>) {
     auto const sums = team.sum(c, n, y, odd, Sums{}, f);
@@ -124,17 +124,19 @@ template <class Team, class S, class Rest, class Exp>
 LOSSKIT_HD void gradient_row(Team& team, S const* c, S* g, idx n, idx y, Rest rest, Exp exp_of, computed<S> threshold,
                              double factor, double slope, bool accumulate) {
   using T = computed<S>;
+  using X = typename Team::number;
   bool const here = y >= 0 && y < n;
   T const before = here && accumulate ? static_cast<T>(g[y]) : T(0);
-  T const lift = T(lift_of<T>(factor)), k = T(factor / double(lift));
+  double const lifted = lift_of<T>(factor);
+  X const lift = T(lifted), k = T(factor / lifted), limit = threshold;
   OddCosines counted_before;
   team.sync();  // the target was read
-  team.sum(c, n, y, counted_before, NoSums{}, [=](NoSums&, auto at, auto, auto x) LOSSKIT_INLINE_LAMBDA {
-    using X = std::remove_cv_t<decltype(x)>;
-    Jet<X> const r = rest.rest(x, X(threshold));
-    X const d = X(k) * (X(lift) * exp_of(r.value)) * r.slope;
+  auto const f = [=, exp_of = exp_of.template of_numbers<X>()](NoSums&, auto at, X, X x) LOSSKIT_INLINE_LAMBDA {
+    Jet<X> const r = rest.rest(x, limit);
+    X const d = k * (lift * exp_of(r.value)) * r.slope;
     accumulate ? at.add(g, d) : at.store(g, d);
-  });
+  };
+  team.sum(c, n, y, counted_before, NoSums{}, f);
   team.once([=] { if (here) g[y] = static_cast<S>(before + T(slope)); });  // after the sum: its place is written last
 }
 

@@ -285,10 +285,10 @@ class SimdTeam {
 
     template <class At_>
     LOSSKIT_INLINE void operator()(At_ const& at) const {
-      if constexpr (writes == Writes::assign) at.store(g_, P(factor_) * at.load(kept_));
-      else if constexpr (writes == Writes::accumulate) at.add(g_, P(factor_) * at.load(kept_));
+      if constexpr (writes == Writes::assign) at.store(g_, factor_ * at.load(kept_));
+      else if constexpr (writes == Writes::accumulate) at.add(g_, factor_ * at.load(kept_));
       else if constexpr (std::is_same_v<At_, At>) {  // the ends of a streamed row are left to end_waiting
-        if (idx const j = at.j + aligned_; j + W <= n_) (P(factor_) * P::load(kept_ + j)).stream(g_ + j);
+        if (idx const j = at.j + aligned_; j + W <= n_) (factor_ * P::load(kept_ + j)).stream(g_ + j);
       }
     }
 
@@ -296,7 +296,7 @@ class SimdTeam {
     T const* kept_;
     T* g_;
     idx n_, aligned_;
-    T factor_;
+    P factor_;
   };
 
   // From the end, which the pass before left in the caches, if they do not hold all of a row.
