@@ -211,7 +211,7 @@ TEST_CASE("all cosines equal: uniform, and a collapsed embedding has no accuracy
 template <class T>
 void uniform_anywhere() {
   on_both([](auto const& backend) {
-    for (double const s : {1e-3, 30.0, 64.0, 80.0, 86.0, 88.0, 300.0, 500.0, 690.0, 700.0, 707.0, 709.0, 1e4})
+    for (double const s : {1e-3, 30.0, 64.0, 80.0, 86.0, 88.0, 300.0, 500.0, 640.0, 650.0, 690.0, 700.0, 707.0, 709.0, 1e4})
       for (double const c : {-1.0, -0.5, 0.0, 0.5, 1.0})
         for (idx const cols : {idx(2), idx(7), idx(1000)}) {
           Problem<T> p(1, cols);

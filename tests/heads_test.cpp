@@ -124,3 +124,48 @@ TEST_CASE("outputs too large for the caches") {
   past_caches<float>(9, 1000003);
   past_caches<double>(5, 1000003);
 }
+
+// The formula, number by number in double, against what a backend sums and writes; at every length, so that each tail of a
+// packet, of several side by side and of a block is met.
+template <class T>
+void as_the_formula() {
+  auto const check = [](auto const& backend, auto const& loss) {
+    for (idx n = 1; n <= 700; n += n < 150 ? 1 : 61) {
+      std::vector<T> x(size(n)), truth(size(n)), weights(size(n)), g(size(n) + 8, T(77));
+      double sum = 0;
+      for (idx j = 0; j < n; ++j) {
+        x[size(j)] = T(3 * std::sin(1.7 * double(j + n)));
+        truth[size(j)] = T((j * 7 + n) % 3 == 0);
+        weights[size(j)] = T(0.25 + double(j % 5));
+      }
+      std::vector<std::byte> workspace(point_workspace_bytes(1, n));
+      auto const r = loss_and_gradient(backend, loss, MatrixView<T const>{x.data(), 1, n, n}, MatrixView<T const>{truth.data(), 1, n, n},
+                                       MatrixView<T>{g.data(), 1, n, n}, view(workspace),
+                                       {.reduction = Reduction::sum, .upstream = -1.5}, {.weights = {weights.data(), 1, n, n}});
+      double const tolerance = sizeof(T) == 4 ? 4e-6 : 1e-13;
+      bool close = true;
+      for (idx j = 0; j < n; ++j) {
+        auto const at = loss(Scalar<double>(double(x[size(j)])), Scalar<double>(double(truth[size(j)])));
+        double const weight = double(weights[size(j)]);
+        sum += weight * at.value.v;
+        close = close && std::fabs(double(g[size(j)]) + 1.5 * weight * at.slope.v) <= tolerance * (1 + std::fabs(weight * at.slope.v));
+      }
+      INFO(std::decay_t<decltype(loss)>::name << ", " << backend.name << ", n = " << n << ", bytes " << sizeof(T));
+      CHECK(close);
+      CHECK(double(r.loss) == doctest::Approx(sum).epsilon(tolerance));
+      CHECK(std::count(g.begin() + n, g.end(), T(77)) == 8);
+    }
+  };
+  auto const on = [&](auto const& backend) {
+    check(backend, WingLoss{0.5, 0.1});
+    check(backend, AdaptiveWingLoss{});
+    check(backend, SmoothL1Loss{});
+    check(backend, HuberLoss{});
+    check(backend, SigmoidFocalLoss{});
+    check(backend, SigmoidFocalLoss{0.5, SigmoidFocalLoss::no_alpha});
+  };
+  on(serial{});
+  on(losskit::eigen{});
+}
+TEST_CASE("point losses are upstream times weight times the formula, at every length (float)") { as_the_formula<float>(); }
+TEST_CASE("point losses are upstream times weight times the formula, at every length (double)") { as_the_formula<double>(); }

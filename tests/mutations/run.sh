@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Mutation proof: breaks the library in named ways, one line at a time, and shows which test case notices. By hand:
 #
-#   tests/mutations/run.sh              all of them, about ten minutes
+#   tests/mutations/run.sh              all of them, about an hour on two cores
 #   tests/mutations/run.sh Monotone     those whose name or file contains the word
 #
 # A mutation that no test notices is printed as SURVIVED, one whose line is gone as NOT APPLIED; both make the run fail.

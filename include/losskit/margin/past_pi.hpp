@@ -5,7 +5,7 @@
 //   LegacyLinear      c - m2 sin(m2), a jump down at the break; m1 = 1     pytorch-metric-learning, old insightface
 //   ContinuousLinear  c - 1 - cos(theta_b), theta_b = (pi - m2) / m1       wespeaker, 3D-Speaker
 //   Monotone          (-1)^k cos(phi) - 2k, k = floor(phi / pi)            SphereFace, Keras_insightface; the default
-//   Clamp             cos(clip(phi, eps, pi - eps)), no slope outside      AdaFace, opensphere
+//   Clamp             cos(clip(phi, eps, pi - eps)), no slope outside      AdaFace; opensphere, Detached
 //   FallToCosine      c, a jump up at the break; m1 = 1                    FaceX-Zoo
 //   Easy              the margin only where c > above, else plain c; m1 = 1    MagFace, SV-X, happynear
 //

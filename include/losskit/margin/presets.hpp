@@ -1,6 +1,7 @@
 // Margins as published peers compute them, by peer and era, to compare with or to go on from their checkpoints. Each returns a
 // margin; the peer's own default scale is named beside it. Where a peer's backward is not the derivative of its forward, the
-// preset has the forward's value, and says so.
+// preset has the forward's value, and says so. They agree with their peers for margins >= 0: with a negative one some peers break
+// at cos(pi - m) where nothing breaks, or leave it out. At the break itself, to an ulp, peers differ in which side owns it.
 #pragma once
 #include "losskit/margin/arc.hpp"
 #include "losskit/margin/combined.hpp"
@@ -43,7 +44,8 @@ inline ArcMargin<ContinuousLinear> wespeaker(double m = 0.2) { return ArcMargin<
 // wespeaker, AddMarginProduct. Scale 32.
 inline CosMargin<> wespeaker_cosface(double m = 0.2) { return CosMargin<>(m); }
 
-// Keras_insightface, ArcfaceLoss: the reflection past pi, -2 (1 + m3) - psi, is Monotone's first branch. Scale 64.
+// Keras_insightface, ArcfaceLoss: its one reflection, -2 (1 + m3) - psi past cos((pi - m2) / m1), is Monotone's first branch. The
+// same while m2 >= 0 and pi <= m1 pi + m2 <= 2 pi; outside, the peer reflects too often or too seldom. Scale 64.
 inline CombinedMargin<Monotone> keras_insightface(double m1 = 1, double m2 = 0.5, double m3 = 0) {
   return CombinedMargin<Monotone>(m1, m2, m3);
 }
@@ -55,10 +57,11 @@ inline SphereMargin<Monotone, Detached> opensphere_sphereface(double m = 1.7) { 
 
 // FaceX-Zoo, ArcFace: past the break the plain cosine. Scale 32.
 inline ArcMargin<FallToCosine> facex_zoo_arcface(double m = 0.35) { return ArcMargin<FallToCosine>(m); }
-// AdaFace's repository, ArcFace: the angle clipped by 1e-4, no slope outside. Scale 64.
+// AdaFace's repository, ArcFace: the angle clipped by 1e-4, no slope outside. (It also clips every cosine, of other classes too,
+// at 1 - 1e-4, with no slope beyond, which no value here repeats.) Scale 64.
 inline ArcMargin<Clamp> adaface_repository_arcface(double m = 0.5) { return ArcMargin<Clamp>(m, Clamp(1e-4)); }
 
-// xialuxi/arcface-caffe, CosinAddm. Its slope at |c| = 1 is 1 on the CPU and not finite on the GPU: value only there. Scale 64.
+// xialuxi/arcface-caffe, CosinAddm. But for c = 1, where its slope is 1 on the CPU and its GPU leaves the logit as it is. Scale 64.
 inline ArcMargin<LegacyLinear> xialuxi_caffe(double m = 0.5) { return ArcMargin<LegacyLinear>(m); }
 // happynear/caffe-windows, LabelSpecificAdd (AM-Softmax): the margin only where c > m.
 inline CosMargin<Easy> happynear_caffe(double m = 0.35) { return CosMargin<Easy>(m, Easy(m)); }

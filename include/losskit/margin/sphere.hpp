@@ -5,7 +5,8 @@
 //
 // C1 everywhere (the slope is 0 at theta = k pi / m inside). Ends: psi(1) = 1 with slope m^2; for integer m,
 // psi(-1) = 1 - 2m with slope m^2 too. The paper leaves the feature norm in the logit: see FeatureNorm, and Annealed for
-// its lambda. SphereFace-R v1 (Liu et al. 2022) is SphereMargin<Clamp>{1.7, Clamp{0}}.
+// its lambda. SphereFace-R v1 (Liu et al. 2022) has the value of SphereMargin<Clamp>{m, Clamp{0}}; its published code detaches the
+// margin, so that every slope is 1: SphereMargin<Clamp, Detached>.
 #pragma once
 #include "losskit/margin/angular.hpp"
 

@@ -3,6 +3,8 @@
 //
 //   lambda(n) = max(lambda_min, base (1 + gamma n)^-power)          n = 0, 1, 2 ... the training step; the first is 0
 //
+// SphereFace's own layer and its descendants count a step before they use it: their first is lambda(1).
+//
 // base, gamma, power and lambda_min are finite and >= 0. lambda(0) = max(lambda_min, base); it never rises; power = 0 holds it.
 // A pure function of the step: nothing to save, and evaluation cannot move it.
 #pragma once
