@@ -207,7 +207,7 @@ TEST_CASE("all cosines equal: uniform, and a collapsed embedding has no accuracy
   });
 }
 
-// e_y alone may leave the range of a double where the odds do not: every cosine at -1 and a scale of 700.
+// The factor s / Z of a gradient may leave the range of a double where the gradient does not: every cosine at -1, a scale of 700.
 template <class T>
 void uniform_anywhere() {
   on_both([](auto const& backend) {

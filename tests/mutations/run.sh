@@ -140,7 +140,6 @@ f=row/row.hpp
 mutate "p for q"                                         $f 'q = finite ? odds / (1 + odds)' 'q = finite ? 1 / (1 + odds)' laws
 mutate "odds beyond range: the loss without ln Z"        $f '::log(z) + x' 'x' edges
 mutate "odds beyond range not seen"                      $f 'odds <= 1e300' 'odds == odds' edges
-mutate "odds: e^x taken whole"                           $f 'z * half * half' 'z * ::exp(x)' edges
 mutate "s missing in the target's gradient"              $f 'd * s * psi.slope' 'd * psi.slope' laws
 mutate "psi' missing in the target's gradient"           $f 'd * s * psi.slope' 'd * s' laws
 mutate "weight missing in the gradient"                  $f 'weight * o.slope.v * q' 'o.slope.v * q' laws

@@ -100,10 +100,9 @@ template <class Sums, class Objective>
 LOSSKIT_HD RowEnd close_row(Sums const& sums, Jet<double> psi, double s, double shift, Objective const& objective,
                             double weight) {
   double const z = sums.z.v, x = shift - s * psi.value;
-  bool const alone = z == 0;                            // one class: p = 1
-  double const half = ::exp(0.5 * x);                   // e^x may leave the range where z brings the odds back
-  double const odds = alone ? x - x : z * half * half;  // a NaN target stays NaN
-  bool const finite = odds <= 1e300;                    // beyond, p is 0 in every digit
+  bool const alone = z == 0;                         // one class: p = 1
+  double const odds = alone ? x - x : z * ::exp(x);  // a NaN target stays NaN
+  bool const finite = odds <= 1e300;                 // beyond, p is 0 in every digit
   double const loss = finite ? ::log1p(odds) : ::log(z) + x, q = finite ? odds / (1 + odds) : z / z;
   Jet<Scalar<double>> const o = objective(Scalar<double>(-loss));
   double const d = weight * o.slope.v * q;  // dL/dz_y
