@@ -159,8 +159,6 @@ void as_the_formula() {
   auto const on = [&](auto const& backend) {
     check(backend, WingLoss{0.5, 0.1});
     check(backend, AdaptiveWingLoss{});
-    check(backend, SmoothL1Loss{});
-    check(backend, HuberLoss{});
     check(backend, SigmoidFocalLoss{});
     check(backend, SigmoidFocalLoss{0.5, SigmoidFocalLoss::no_alpha});
   };
