@@ -142,7 +142,7 @@ void as_the_formula() {
       auto const r = loss_and_gradient(backend, loss, MatrixView<T const>{x.data(), 1, n, n}, MatrixView<T const>{truth.data(), 1, n, n},
                                        MatrixView<T>{g.data(), 1, n, n}, view(workspace),
                                        {.reduction = Reduction::sum, .upstream = -1.5}, {.weights = {weights.data(), 1, n, n}});
-      double const tolerance = sizeof(T) == 4 ? 4e-6 : 1e-13;
+      double const tolerance = sizeof(T) == 4 ? 6e-7 : 4e-15;
       bool close = true;
       for (idx j = 0; j < n; ++j) {
         auto const at = loss(Scalar<double>(double(x[size(j)])), Scalar<double>(double(truth[size(j)])));

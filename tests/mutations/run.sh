@@ -152,6 +152,7 @@ mutate "one class divides by zero"                       $f 'bool const alone = 
 mutate "ties count as right"                             $f '!(raw < c_y)' 'raw > c_y' edges
 mutate "a factor out of range"                           $f '< 0.5 * stored' '< 1e300 * stored' edges
 mutate "saved pass: r' missing"                          $f 'exp_of(r.value)) * r.slope' 'exp_of(r.value))' laws backends
+mutate "exp2: a product that is flushed without FMA"      core/math.hpp 'P::fuses ? fma(g, s, s) : s * (g + 1)' 'fma(g, s, s)' edges
 f=row/exponential.hpp
 mutate "bounded: pairs too late"                         $f '<= 2 * last;' '<= 4 * last;' edges
 mutate "bounded: a double's sums up to its end"          $f '(sizeof(T) == 8 ? 76 : 0)' '0' edges
@@ -169,7 +170,7 @@ mutate "weighted mean over rows"                         $f '? sum.weights' '? s
 mutate "an ignored row keeps its gradient"               $f 'if (Gradient && rows.options.write == Write::assign)' 'if (false)' edges
 mutate "an ignored row is erased when accumulating"      $f 'if (Gradient && rows.options.write == Write::assign)' 'if (Gradient)' edges
 mutate "logits: the target without its margin"           $f 'T(rows.scale(i) * at_y.psi.value)' 'T(rows.scale(i) * double(c_y))' laws
-mutate "logits_backward: s missing"                      $f 'T const k = T(rows.scale(i) * u)' 'T const k = T(u)' laws
+mutate "logits_backward: s missing"                      $f 'X const k = T(rows.scale(i) * u)' 'X const k = T(u)' laws
 mutate "logits_backward: psi slope missing"              $f 'dz_y * at_y.psi.slope' 'dz_y' laws
 mutate "labels not checked"                              $f '(y < 0 || y >= cols)' '(y < 0)' errors
 mutate "NaN cosine in a one-class row"                   $f '(sums.above.v) + lost;' '(sums.above.v);' edges
@@ -223,14 +224,10 @@ mutate "pack: one number too many stored"                $f 'if (i >= from && i 
 mutate "pack: a neighbour's number kept"                 $f '? p[i] : static_cast<S>(scalar(0))' '? p[i] : p[i]' lanes
 mutate "the target's cosine overwritten before it is read (gradient)" row/row.hpp 'team.sync();  // the target was read' '' lanes_tsan
 f=loss/margin_softmax.hpp
-mutate "the target's cosine overwritten before it is read (logits)" $f 'OddCosines odd;
-    team.sync();  // the target was read
-    using Sums = RowSums' 'OddCosines odd;
-    using Sums = RowSums' lanes_tsan
-mutate "the target's upstream overwritten before it is read" $f 'OddCosines odd;
-    team.sync();  // the target was read
-    using Sums = DotSum' 'OddCosines odd;
-    using Sums = DotSum' lanes_tsan
+mutate "the target's cosine overwritten before it is read (logits)" $f 'team.sync();  // the target was read
+    auto const sums = team.sum(c, n, silent ? -1 : y, odd, Sums{}, [=](Sums& sum, auto at, X raw' 'auto const sums = team.sum(c, n, silent ? -1 : y, odd, Sums{}, [=](Sums& sum, auto at, X raw' lanes_tsan
+mutate "the target's upstream overwritten before it is read" $f 'team.sync();  // the target was read
+    auto const sums = team.sum(c, n, silent ? -1 : y, odd, Sums{}, [=](Sums& sum, auto at, X, X x)' 'auto const sums = team.sum(c, n, silent ? -1 : y, odd, Sums{}, [=](Sums& sum, auto at, X, X x)' lanes_tsan
 mutate "device: labels not checked"                      $f 'if (label(i) < 0 || label(i) >= batch.cosines.cols) return' 'if (label(i) < 0) return' lanes_device
 mutate "device: an ignored row at fault"                 $f 'if (ignored(i)) return {};' '' lanes_device
 mutate "device: the ceiling of scales not checked"       $f '&& s <= options.scale_ceiling)' ')' lanes_device

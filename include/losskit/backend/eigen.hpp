@@ -101,6 +101,7 @@ class eigen {
   }
 
  private:
+  // prefetch_bytes: memory's latency at the pace of a row. What is asked for much earlier can leave the caches before its turn.
   static constexpr idx worth_a_thread = 1 << 14, band = 512, prefetch_bytes = 3 << 10;
   static constexpr std::size_t past_caches = std::size_t(32) << 20, half_a_cache = std::size_t(1) << 20;
 

@@ -201,21 +201,21 @@ struct LogitsRow {
     S* const out = z.row(i);
     bool const silent = rows.silent(i);
     auto const at_y = silent ? no_target<T>() : target_of(rows.loss.margin, c[y]);
-    T const s = T(rows.scale(i)), c_y = at_y.cosine, threshold = at_y.threshold;
+    using X = typename Team::number;
+    using Sums = RowSums<X, false>;
+    X const s = T(rows.scale(i)), c_y = at_y.cosine, threshold = at_y.threshold;
     auto const rest = rows.loss.rest;
     OddCosines odd;
     team.sync();  // the target was read
-    using Sums = RowSums<typename Team::number, false>;
-    auto const sums = team.sum(c, n, silent ? -1 : y, odd, Sums{}, [=](auto& sum, auto at, auto raw, auto x) LOSSKIT_INLINE_LAMBDA {
-      using X = std::remove_cv_t<decltype(x)>;
-      X const r = rest.rest(x, X(threshold)).value;
-      at.store(out, X(s) * r);
-      sum.add(Bounded<T>{}, r, r, !(raw < X(c_y)), raw > X(threshold));
+    auto const sums = team.sum(c, n, silent ? -1 : y, odd, Sums{}, [=](Sums& sum, auto at, X raw, X x) LOSSKIT_INLINE_LAMBDA {
+      X const r = rest.rest(x, threshold).value;
+      at.store(out, s * r);
+      sum.add(Bounded<T>{}, r, r, !(raw < c_y), raw > threshold);
     });
     if (!(sums.z.v <= HUGE_VAL)) odd.non_finite = count_non_finite(team, static_cast<S const*>(out), n);
     team.once([&] {
       if (!silent) out[y] = static_cast<S>(T(rows.scale(i) * at_y.psi.value));  // after the sum: its place is written last
-      silent ? void(records[i] = RowRecord{}) : fill(records[i], c_y, 0, sums, odd);
+      silent ? void(records[i] = RowRecord{}) : fill(records[i], at_y.cosine, 0, sums, odd);
     });
   }
 };
@@ -242,16 +242,17 @@ struct LogitsBackwardRow {
     }
     auto const at_y = silent ? no_target<T>() : target_of(rows.loss.margin, c[y]);
     double const u = rows.upstream(i), dz_y = silent ? 0 : double(static_cast<T>(dz[y]));
-    T const k = T(rows.scale(i) * u), threshold = at_y.threshold, before = !silent && accumulate ? static_cast<T>(g[y]) : T(0);
+    using X = typename Team::number;
+    using Sums = DotSum<X>;
+    X const k = T(rows.scale(i) * u), threshold = at_y.threshold;
+    T const before = !silent && accumulate ? static_cast<T>(g[y]) : T(0);
     auto const rest = rows.loss.rest;
     OddCosines odd;
     team.sync();  // the target was read
-    using Sums = DotSum<typename Team::number>;
-    auto const sums = team.sum(c, n, silent ? -1 : y, odd, Sums{}, [=](auto& sum, auto at, auto, auto x) LOSSKIT_INLINE_LAMBDA {
-      using X = std::remove_cv_t<decltype(x)>;
-      Jet<X> const r = rest.rest(x, X(threshold));
+    auto const sums = team.sum(c, n, silent ? -1 : y, odd, Sums{}, [=](Sums& sum, auto at, X, X x) LOSSKIT_INLINE_LAMBDA {
+      Jet<X> const r = rest.rest(x, threshold);
       X const d = at.load(dz);
-      accumulate ? at.add(g, X(k) * d * r.slope) : at.store(g, X(k) * d * r.slope);
+      accumulate ? at.add(g, k * d * r.slope) : at.store(g, k * d * r.slope);
       sum.add({d * r.value});
     });
     team.once([&] {  // after the sum: its place is written last

@@ -48,9 +48,10 @@ struct Bounded {
     return s / ln2 * (rest.high - rest.low) + ::log2(classes + 1) <= 2 * last;
   }
 
-  // h keeps the sum below 2^(4/5 last) where the lower end allows it, so that s / sum stays a normal number.
+  // h keeps the sum below 2^(4/5 last) where the lower end allows it, so that s / sum stays a normal number. logb(m) + 1 is a
+  // whole number above log2 m, and cheaper: rows with scales of their own come here one by one.
   LOSSKIT_HD static Bounded of(double s, RestRange rest, double classes) {
-    double const exact = s / ln2, want = ::ceil(exact * rest.high + ::logb(classes) + 1 - 0.8 * last),
+    double const exact = s / ln2, want = ::ceil(exact * rest.high + ::logb(classes + 1) + 1 - 0.8 * last),
                  most = ::floor(last + exact * rest.low);
     T const k = T(exact);
     return {k, T(exact - double(k)), T(want < 0 ? 0 : want < most ? want : most)};

@@ -168,7 +168,7 @@ class SimdTeam {
   template <class Sums, class F, class Lag>
   LOSSKIT_INLINE Sums block_sum(T const* c, idx begin, idx end, idx hole, OddCosines& odd, F const& f, Lag const& late) const {
     T const* const soon = c + plan_.ahead;
-    T* const filled = filled_ ? filled_ + plan_.ahead / 4 : nullptr;
+    T* const filled = filled_ ? filled_ + plan_.ahead : nullptr;
     F const hot = f;  // copies that no call sees stay in registers
     Lag const hot_late = late;
     idx const full = begin + (end - begin) / W * W;
