@@ -78,6 +78,10 @@ LOSSKIT_INLINE P log_of(P f, P e) {
   }
 }
 
+// s (1 + g): g s + s in one multiply-add where there is one; g s by itself would be flushed to 0 where s is tiny.
+template <Simd P>
+LOSSKIT_INLINE P grown(P s, P g) { return P::fuses ? fma(g, s, s) : s * (g + 1); }
+
 // A constant in two parts.
 template <class T>
 struct Parts { T high, low; };
@@ -93,18 +97,17 @@ inline constexpr Parts<T> two_over_ln2 = sizeof(T) == 4 ? Parts<T>{T(2.88539004)
 // 2^((k + k_low) c - h), h a whole number, for an exponent up to 126 (float) or 1022 (double) in size. k_low is what k lost when
 // it was rounded; the product is not rounded before it is raised; and h costs nothing: it hides in the number whose addition
 // rounds k c to a whole one.
-// 2^f = 1 + g, and s (1 + g) is one multiply-add, g s + s, where there is one: g s by itself would be flushed where s is tiny.
 // Polynomial of degree 6 / 11, largest error 1.2 / 1.3 ulp; with a table, degree 2, 1.8 ulp.
 template <Simd P>
 LOSSKIT_INLINE P exp2_of(P k, P k_low, P c, P h) {
   if constexpr (P::has_fine_power2) {  // 2^(i/32) from a table, and a parabola for what is left, |f| <= 1/64
     P const shift = P::fine_shifter - h, t = fma(c, k, shift), s = fine_power2(t);
     P const f = fma(c, k_low, product_minus(c, k, t - shift)), g = f * detail::horner(f, 0.693157342, 0.240228862);
-    return fma(g, s, s);
+    return detail::grown(s, g);
   } else {
     P const shift = P::shifter - h, t = fma(c, k, shift);
     P const f = product_minus(c, k, t - shift), g = detail::exp2m1_reduced(detail::is_float<P> ? fma(c, k_low, f) : f), s = power2(t);
-    return P::fuses ? fma(g, s, s) : s * (g + 1);
+    return detail::grown(s, g);
   }
 }
 
@@ -174,9 +177,9 @@ template <Simd P>
   requires detail::is_float<P>
 LOSSKIT_INLINE Logistic<P> logistic(P a) {
   auto const [n, g, r_low] = detail::exp_parts(max(-a, P(-104)));
-  P const s = g + 1, u = scale2(s, n), u_low = scale2((1 - s) + g + r_low, n);
-  P const w = u + 1, w_low = (1 - w) + u + u_low, near = 1 / w, far = rounded(u * near);
-  P const left = fma(-near, w_low, -product_minus(near, w, P(1)));  // 1 - near (1 + u)
+  P const s = scale2(P(1), n), u = detail::grown(s, g), u_low = fma(s, r_low, product_minus(s, g, u - s));
+  P const near = 1 / (u + 1), far = rounded(u * near);
+  P const left = fma(-near, u_low, -product_minus(near, u, 1 - near));  // 1 - near (1 + u); near >= 1/2, so 1 - near is exact
   P const far_low = fma(far, left, fma(near, u_low, product_minus(u, near, far)));
   P const r = detail::horner(u, -0.499999344, 0.333305478, -0.249587327, 0.196949244, -0.153508022, 0.106679156, -0.0574968532,
                              0.0200948026, -0.00328995753);
