@@ -18,7 +18,7 @@ void each_objective(Policies<O...>) {
 }
 template <class... L>
 void each_point_loss(Policies<L...>) {
-  (compile(detail::block_rows<float, false, detail::PointBlock<true, false, false, L, float, device>>), ...);
+  (compile(detail::block_rows<float, false, detail::PointBlock<true, false, L, float, device>>), ...);
 }
 template <class Scale>
 void a_scale() {

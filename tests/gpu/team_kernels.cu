@@ -21,6 +21,6 @@ void all() {
   kernels<double, false>();
   kernels<__half, false>();
   kernels<__nv_bfloat16, false>();
-  compile(detail::block_rows<float, false, detail::PointBlock<true, false, false, WingLoss, float, device>>,
-          detail::block_rows<float, false, detail::PointBlock<true, false, false, SigmoidFocalLoss, float, device>>);
+  compile(detail::block_rows<float, false, detail::PointBlock<true, false, WingLoss, float, device>>,
+          detail::block_rows<float, false, detail::PointBlock<true, false, SigmoidFocalLoss, float, device>>);
 }

@@ -74,8 +74,8 @@ struct PointCut {
   }
 };
 
-// One block of rows, or of a long row. Weighted and Losses: whether those arrays are there.
-template <bool Gradient, bool Weighted, bool Losses, class L, class S, class Space>
+// One block of rows, or of a long row. Extra: there are weights, or element losses are asked for, or both.
+template <bool Gradient, bool Extra, class L, class S, class Space>
 struct PointBlock {
   using T = computed<S>;
   static constexpr bool long_chain = LongChain<L>;
@@ -101,8 +101,8 @@ struct PointBlock {
     T const factor = T(upstream / *divisor);
     cut.pieces(k, prediction.rows, prediction.cols, [&](idx i, idx from, idx count) {
       S const *const p = own.prediction.row(i) + from, *const t = own.truth.row(i) + from;
-      S const* const w = Weighted ? own.weights.row(i) + from : nullptr;
-      S* const each = Losses ? own.losses.row(i) + from : nullptr;
+      S const* const w = own.weights.data ? own.weights.row(i) + from : nullptr;
+      S* const each = own.losses.data ? own.losses.row(i) + from : nullptr;
       using Sums = PointSums<typename Team::number>;
       auto const f = [=](auto& sum, auto at) LOSSKIT_INLINE_LAMBDA {
         at.ask(p), at.ask(t);
@@ -110,11 +110,11 @@ struct PointBlock {
         using X = std::remove_cv_t<decltype(x)>;
         X const y = at.load(t);
         Jet<X> jet = own.loss(x, y);
-        if constexpr (Weighted) {
-          X const weight = at.load(w);
+        if constexpr (Extra) {
+          X const weight = w ? at.load(w) : X(1);
           jet = {weight * jet.value, weight * jet.slope};
+          if (each) at.store(each, jet.value);
         }
-        if constexpr (Losses) at.store(each, jet.value);
         sum.loss = sum.loss + jet.value;
         if constexpr (UnitTruth<L>) sum.clamped = select(y < X(0), sum.clamped + 1, select(y > X(1), sum.clamped + 1, sum.clamped));
         sum.non_finite = select(abs(jet.value) <= X(stored_number<T>::largest), sum.non_finite, sum.non_finite + 1);
@@ -205,15 +205,12 @@ auto run_points(B const& backend, L const& loss, MatrixView<S const, Space> x, M
                                                                                                             : 1;
     backend.template blocks<S>(1, KeepDivisorAs{by == 0 ? 1 : by, divisor});
   }
-  auto const go = [&](auto weighted, auto with_losses) {
-    PointBlock<Gradient, decltype(weighted)::value, decltype(with_losses)::value, L, S, Space> const block{
+  auto const go = [&](auto extra_arrays) {
+    PointBlock<Gradient, decltype(extra_arrays)::value, L, S, Space> const block{
         loss, x, y, w, g, losses, options.upstream, divisor, options.write == Write::accumulate, cut, sums};
     backend.template blocks<S>(cut.count, block);
   };
-  auto const with_weights = [&](auto weighted) {
-    if (losses.data) go(weighted, std::true_type{}); else go(weighted, std::false_type{});
-  };
-  if (w.data) with_weights(std::true_type{}); else with_weights(std::false_type{});
+  if (w.data || losses.data) go(std::true_type{}); else go(std::false_type{});
   backend.template blocks<S>(1, TallyEnd<Sums, KeepPointReport>{cut.count, sums, {elements, divisor, report}});
   return backend.given(report);
 }
