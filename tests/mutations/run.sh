@@ -71,12 +71,17 @@ f=margin/angular.hpp
 mutate "Monotone: k counted from 1"                      $f 'p.turns + floor(x * (1 / pi))' 'p.turns + floor(x * (1 / pi)) + 1' laws
 mutate "Monotone: no fold of the sign"                   $f 'sign = 1 - 2 * abs(k - 2 * floor(k * 0.5));' 'sign = 1;' laws
 mutate "Monotone: -2k dropped"                           $f 'return sign * at.cos - 2 * k - m3_;' 'return sign * at.cos - m3_;' laws
-mutate "Monotone: m1 = 1, k = 1 for phi < 0 too"         $f 'y < 0 ? (m2_ > 0 ? 1 : -1) : 0' 'y < 0 ? 1 : 0' laws
+mutate "Monotone: m1 = 1, k = 1 for phi < 0 too"         $f '(carried ? (m2_ > 0 ? 1 : -1) : 0)' '(carried ? 1 : 0)' laws
+mutate "whole m1: m2 carries phi nowhere"                $f '(carried ? (m2_ > 0 ? 1 : -1) : 0)' '0' laws
+mutate "whole m1: m2 = 0 carries too"                    $f 'carried = m2_ != 0 && ' 'carried = ' laws
+mutate "whole m1: a turn too few"                        $f 'for (int i = 1; i < m1_; ++i)' 'for (int i = 2; i < m1_; ++i)' laws
+mutate "whole m1: half turns not counted"                $f 'h += (sin_t < 0) != below;' '' laws
+mutate "whole m1: half turns from the near pole always"  $f 'upper ? h : static_cast<int>(m1_) - 1 - h' 'h' laws
 mutate "Monotone: the slope keeps its sign"              $f 'ratio = abs(ratio);' 'ratio = ratio;' laws
 mutate "slope without m1"                                $f 'return fma(X(m1_), ratio, lost<X>(m1_) * ratio);' 'return ratio;' laws
 mutate "slope divided by sin(theta) no more"             $f ': at).sin / sqrt(fma(-inside, inside, X(1)));' ': at).sin;' laws
 mutate "m3 added"                                        $f 'if (m1_ == 1 && m2_ == 0 && !is<Easy> && !is<Clamp>) return c - m3_;' 'if (m1_ == 1 && m2_ == 0 && !is<Easy> && !is<Clamp>) return c + m3_;' laws
-mutate "angle sum: a sign"                               $f 'p.sin * a + side * p.cos * s;' 'p.sin * a - side * p.cos * s;' laws
+mutate "angle sum: a sign"                               $f 'p.sin * cos_t + side * p.cos * sin_t;' 'p.sin * cos_t - side * p.cos * sin_t;' laws
 mutate "the angle from c = -1 turns the wrong way"       $f 'X const t = side * atan2(s, a)' 'X const t = atan2(s, a)' laws
 mutate "far end: the rest of P without m1 pi"            $f 'std::sin(part), part, whole' 'std::sin(part), m2, whole' laws
 mutate "far end: whole turns do not flip"                $f '? 1 : -1, part' '? 1 : 1, part' laws
@@ -153,7 +158,7 @@ mutate "one class divides by zero"                       $f 'bool const alone = 
 mutate "ties count as right"                             $f '!(raw < c_y)' 'raw > c_y' edges
 mutate "a factor out of range"                           $f '< 0.5 * stored' '< 1e300 * stored' edges
 mutate "saved pass: r' missing"                          $f 'exp_of(r.value)) * r.slope' 'exp_of(r.value))' laws backends
-mutate "exp2: a product that is flushed, by a table"      core/math.hpp 'return fma(g, s, s);' 'return rounded(g * s) + s;' edges_native
+mutate "exp2: a product that is flushed, by a table"      core/math.hpp 'P::fuses ? fma(g, s, s) : s * (g + 1)' 'rounded(g * s) + s' edges_native
 mutate "exp2: a product that is flushed without FMA"      core/math.hpp 'P::fuses ? fma(g, s, s) : s * (g + 1)' 'fma(g, s, s)' edges
 f=row/exponential.hpp
 mutate "bounded: pairs too late"                         $f '<= 2 * last;' '<= 4 * last;' edges

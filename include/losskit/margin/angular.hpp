@@ -15,11 +15,12 @@
 //
 //   c >= 0:  phi = P + m1 t,  P = m2           c < 0:  phi = P - m1 t,  P = m1 pi + m2
 //
-// For m1 = 1, cos(t) = |c| and sin(t) = sin(theta), no angle at all:
+// A whole m1 needs no angle at all. cos(m1 t) + i sin(m1 t) = (|c| + i sin(theta))^m1, and
 //
-//   cos(phi) = cos(P) cos(t) -+ sin(P) sin(t)       sin(phi) = sin(P) cos(t) +- cos(P) sin(t)
+//   cos(phi) = cos(P) cos(m1 t) -+ sin(P) sin(m1 t)       sin(phi) = sin(P) cos(m1 t) +- cos(P) sin(m1 t)
 //
-// Otherwise whole half turns n pi are taken off P first, and what is left of phi is kept as x + e, e the roundings that made x:
+// In float that holds for m1 = 1 only: a power would add its roundings up. Otherwise whole half turns n pi are taken off P first,
+// and what is left of phi is kept as x + e, e the roundings that made x:
 //
 //   cos(phi) = (-1)^n (cos(x) - e sin(x))           sin(phi) = (-1)^n (sin(x) + e cos(x))
 //
@@ -124,9 +125,20 @@ class AngularMargin {
     bool const upper = c >= 0;
     Pole const p = upper ? near_ : far_;
     X const side = upper ? 1 : -1;
-    if (m1_ == 1) {
-      X const y = p.sin * a + side * p.cos * s;  // its sign tells k: phi is inside (-pi, 2 pi)
-      return {p.cos * a - side * p.sin * s, y, y < 0 ? (m2_ > 0 ? 1 : -1) : 0};
+    if (m1_ == 1 || (sizeof(typename X::scalar) == 8 && m1_ == ::floor(m1_))) {
+      X cos_t = a, sin_t = s;  // of m1 t
+      int h = 0;               // its half turns: a step of less than one has ended each time that the sine changes its sign
+      for (int i = 1; i < m1_; ++i) {
+        bool const below = sin_t < 0;
+        X const next = a * cos_t - s * sin_t;
+        sin_t = a * sin_t + s * cos_t, cos_t = next;
+        h += (sin_t < 0) != below;
+      }
+      // phi - m2 is in half turn k of its own; m2 may carry phi into the next one, or back into the one before: its sine tells
+      int const k = upper ? h : static_cast<int>(m1_) - 1 - h;
+      X const y = p.sin * cos_t + side * p.cos * sin_t;
+      bool const carried = m2_ != 0 && (y < 0) != (k % 2 == 1);
+      return {p.cos * cos_t - side * p.sin * sin_t, y, k + (carried ? (m2_ > 0 ? 1 : -1) : 0)};
     }
     // m1 (t + dt) + rest = x + e. dt is what the root loses, (q - s^2) / (2 s), times d t / d s = a; e is the rounding of x, what
     // the difference d loses (in two steps, whichever of rest and x is larger), m1 dt, and what X loses of m1 and of rest.
