@@ -26,7 +26,7 @@ compile() {
 }
 run() { TSAN_OPTIONS=halt_on_error=1 timeout 300 "$1" --abort-after=1 >"$1.out" 2>&1; }
 declare -A sound
-: "${TESTS:=laws golden edges backends errors heads accuracy lanes lanes_tsan lanes_device edges_native}"
+: "${TESTS:=laws golden edges backends errors heads accuracy lanes lanes_tsan lanes_device edges_native math_native}"
 for test in $TESTS; do
   sound[$test]=no
   compile "$work/include" $test "$work/$test" 2>/dev/null && run "$work/$test" && sound[$test]=yes
@@ -158,6 +158,8 @@ mutate "one class divides by zero"                       $f 'bool const alone = 
 mutate "ties count as right"                             $f '!(raw < c_y)' 'raw > c_y' edges
 mutate "a factor out of range"                           $f '< 0.5 * stored' '< 1e300 * stored' edges
 mutate "saved pass: r' missing"                          $f 'exp_of(r.value)) * r.slope' 'exp_of(r.value))' laws backends
+mutate "logistic: what e^-a loses is lost"               core/math.hpp 'u_low = fma(s, r_low, product_minus(s, g, u - s))' 'u_low = P(0)' math_native
+mutate "logistic: what the quotient loses is lost"       core/math.hpp 'fma(-near, u_low, -product_minus(near, u, 1 - near))' 'P(0)' math_native
 mutate "exp2: a product that is flushed, by a table"      core/math.hpp 'P::fuses ? fma(g, s, s) : s * (g + 1)' 'rounded(g * s) + s' edges_native
 mutate "exp2: a product that is flushed without FMA"      core/math.hpp 'P::fuses ? fma(g, s, s) : s * (g + 1)' 'fma(g, s, s)' edges
 f=row/exponential.hpp
