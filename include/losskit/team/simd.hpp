@@ -87,10 +87,9 @@ class SimdTeam {
 
   template <class Sums, class F>
   auto total_writing(idx n, T* g, bool accumulate, T factor, Sums zero, F f) {
-    if (accumulate) return total(n, zero, [=](auto& sums, auto at) LOSSKIT_INLINE_LAMBDA { at.add(g, P(factor) * f(sums, at)); });
-    if (plan_.writes != Writes::stream)
+    if (!accumulate && plan_.writes != Writes::stream)
       return total(n, zero, [=](auto& sums, auto at) LOSSKIT_INLINE_LAMBDA { at.store(g, P(factor) * f(sums, at)); });
-    T stages[2][block];  // where a block waits, at any alignment of g, until it is streamed beside the next one
+    T stages[2][block];  // where a block waits until it is added, or, at any alignment of g, streamed beside the next one
     Total<Sums> total;
     for (idx begin = 0; begin < n; begin += block) {
       idx const end = begin + block < n ? begin + block : n;
@@ -104,7 +103,8 @@ class SimdTeam {
         at.store(stage, x);
       })));
       end_waiting();
-      finish(stage, g + begin, end - begin, -1, {factor, 0});
+      if (accumulate) each(end - begin, [=](auto to) { to.add(g + begin, P(factor) * to.load(stage)); });
+      else finish(stage, g + begin, end - begin, -1, {factor, 0});
     }
     finish_waiting();
     return total;
