@@ -198,6 +198,7 @@ mutate "simd: outside cosines not tamed"                 $f 'if (P::any_outside(
 mutate "simd: accumulate forgets the target's place"     $f 'waiting_.slope += g[y];' ';' backends
 mutate "simd: what waits for a shorter block is not ended" $f 'if (end < begin + block) finish_waiting();' '' heads
 mutate "simd: one stage for two blocks"                  $f 'stages[begin / block % 2]' 'stages[0]' heads
+mutate "simd: what is added is not scaled"               $f 'to.add(g + begin, P(factor) * to.load(stage));' 'to.add(g + begin, to.load(stage));' heads
 mutate "simd: the first end of a streamed row"           $f 'for (idx j = 0; j < w.aligned; ++j)' 'for (idx j = 1; j < w.aligned; ++j)' heads
 mutate "simd: a row written back to front loses its tail" $f 'if (whole < waiting_.n) late(Some{whole, waiting_.n - whole});' '' backends
 f=core/twice.hpp
