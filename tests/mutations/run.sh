@@ -178,7 +178,7 @@ mutate "mean over all rows"                              $f 'Reduction::mean    
 mutate "weighted mean over rows"                         $f '? sum.weights' '? sum.valid' laws
 mutate "an ignored row keeps its gradient"               $f 'if (Gradient && rows.options.write == Write::assign)' 'if (false)' edges
 mutate "an ignored row is erased when accumulating"      $f 'if (Gradient && rows.options.write == Write::assign)' 'if (Gradient)' edges
-mutate "logits: the target without its margin"           $f 'T(rows.scale(i) * at_y.psi.value)' 'T(rows.scale(i) * double(c_y))' laws
+mutate "logits: the target without its margin"           $f 'T(rows.scale(i) * at_y.psi.value)' 'T(rows.scale(i) * double(at_y.cosine))' laws
 mutate "logits_backward: s missing"                      $f 'X const k = T(rows.scale(i) * u)' 'X const k = T(u)' laws
 mutate "logits_backward: psi slope missing"              $f 'dz_y * at_y.psi.slope' 'dz_y' laws
 mutate "labels not checked"                              $f '(y < 0 || y >= cols)' '(y < 0)' errors
