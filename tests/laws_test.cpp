@@ -143,6 +143,26 @@ TEST_CASE("inside [0, pi] every margin is cos(m1 theta + m2) - m3, whatever its 
   }
 }
 
+// In double a whole m1 turns by powers and never sees the angle; here the angle is all there is.
+TEST_CASE("a whole m1 turns as its angle does, at every half turn and at both ends") {
+  long double const pi = std::acos(-1.0L);
+  for (int m1 = 1; m1 <= 16; ++m1)
+    for (double const m2 : {-3.0, -1.1, -1e-9, 0.0, 0.5, 3.0}) {
+      CombinedMargin<> const margin{double(m1), m2, 0.0};
+      for (int i = -400; i <= 400; ++i) {
+        double const c = i == 399 ? std::nextafter(1.0, 0.0) : i == -399 ? std::nextafter(-1.0, 0.0) : std::sin(i * 3.14159265358979 / 800);
+        long double const x = c, s = std::sqrt((1 - x) * (1 + x)), near = std::atan2(s, std::fabs(x)), theta = c < 0 ? pi - near : near;
+        long double const phi = m1 * theta + m2, k = std::floor(phi / pi), sign = std::fmod(std::fabs(k), 2.0L) == 1 ? -1 : 1;
+        auto const at = margin.target(Scalar<double>(c));
+        INFO(m1 << ' ' << m2 << " at " << c);
+        CHECK(std::fabs(double(at.value.v - (sign * std::cos(phi) - 2 * k))) <= 1.2e-15 * double(1 + 2 * std::fabs(k)));
+        if (s == 0) continue;  // the ends' slopes have a test of their own
+        long double const slope = m1 * std::fabs(std::sin(c < 0 ? m2 - m1 * near : m2 + m1 * near)) / s;
+        CHECK(std::fabs(double(at.slope.v - slope)) <= 2e-14 * double(std::fmax(slope, m1 * near * m1 / s)));
+      }
+    }
+}
+
 // Rest rules compare with the margin without its rule past pi; annealing mixes that one, not the value.
 TEST_CASE("raw past the break: no rule, mixed by Annealed") {
   double const m = 0.9;

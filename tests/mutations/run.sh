@@ -204,7 +204,7 @@ mutate "simd: a row written back to front loses its tail" $f 'if (whole < waitin
 f=core/twice.hpp
 mutate "twice: the halves of a sum"                      $f '(a_ + b_).sum()' 'a_.sum()' heads
 mutate "twice: the second half's tail"                   $f 'P::load_some(p + P::width, m - P::width)' 'P::load_some(p, m - P::width)' heads
-mutate "twice: the second half's mask"                   $f 'P::first_lanes(m > P::width ? m - P::width : 0)' 'P::first_lanes(m)' golden heads
+mutate "twice: the second half's mask"                   $f 'P::first_lanes(m > P::width ? m - P::width : 0)' 'P::first_lanes(m)' heads golden
 f=team/lanes.hpp
 mutate "lanes: no barrier before the warps' sums are read" $f '*this->template mail<X>(lane / warp) = x;
       this->sync();' '*this->template mail<X>(lane / warp) = x;' lanes_tsan
