@@ -158,7 +158,7 @@ TEST_CASE("a whole m1 turns as its angle does, at every half turn and at both en
         CHECK(std::fabs(double(at.value.v - (sign * std::cos(phi) - 2 * k))) <= 1.2e-15 * double(1 + 2 * std::fabs(k)));
         if (s == 0) continue;  // the ends' slopes have a test of their own
         long double const slope = m1 * std::fabs(std::sin(c < 0 ? m2 - m1 * near : m2 + m1 * near)) / s;
-        CHECK(std::fabs(double(at.slope.v - slope)) <= 2e-14 * double(std::fmax(slope, m1 * near * m1 / s)));
+        CHECK(std::fabs(double(at.slope.v - slope)) <= 2e-15 * double(std::fmax(slope, m1 * near * m1 / s)));
       }
     }
 }
