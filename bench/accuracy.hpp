@@ -58,7 +58,7 @@ inline AccuracyErrors accuracy(idx cols, idx rows) {
     labels[std::size_t(i)] = i * 7919 % cols;
     at[labels[std::size_t(i)]] = float(targets[i % 6]);
   }
-  losskit::eigen const backend{two_threads};
+  losskit::on::eigen const backend{two_threads};
   std::vector<std::byte> workspace(losskit::workspace_bytes<float>(backend, rows, cols, losskit::Placement::out_of_place));
   for (double const s : {30.0, 30.12, 45.3, 64.0}) {
     losskit::Options options;

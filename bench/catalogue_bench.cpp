@@ -19,9 +19,9 @@ Size const sizes[] = {{64, 1000}, {256, 10007}, {128, 100003}};
 
 template <class F>
 void for_each_backend(F const& f) {
-  f(serial{}, "serial");
-  f(eigen{}, "eigen");
-  f(eigen{two_threads}, "eigen+openmp");
+  f(on::serial{}, "serial");
+  f(on::eigen{}, "eigen");
+  f(on::eigen{two_threads}, "eigen+openmp");
 }
 
 // The problem is made anew for each row, so that only one lives at a time. In place; refilled outside the clock.

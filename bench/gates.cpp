@@ -31,7 +31,7 @@ namespace {
 using namespace losskit;
 
 bool smoke = false;
-eigen const backend{two_threads};
+on::eigen const backend{two_threads};
 MarginSoftmax const arc_face{ArcMargin{0.5}, 64.0};
 
 std::string shape_of(idx rows, idx cols) {
@@ -105,7 +105,7 @@ std::vector<Row> in_place(idx rows, idx cols, Gate gate) {
 // The thrust backend on OpenMP against the eigen backend on OpenMP: the same packets, cut and scheduled by others.
 std::vector<Row> on_thrust(idx rows, idx cols) {
   Problem<float> const problem(rows, scaled(cols));
-  losskit::thrust<::thrust::omp::tag> const on_thrust;
+  losskit::on::thrust<::thrust::omp::tag> const on_thrust;
   std::vector<std::byte> workspace(workspace_bytes<float>(on_thrust, problem.rows, problem.cols, Placement::in_place));
   Call<float> call(problem);
   auto const restore = [&] { problem.restore(); };

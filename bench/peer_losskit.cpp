@@ -15,7 +15,7 @@ float* losskit_peer_memory(std::int64_t count) { return (new bench::Memory<float
 // ArcFace, m = 0.5, s = 64: the mean loss, and its gradient in `gradient`, which may be the cosines.
 double losskit_peer_arcface(float* cosines, std::int64_t const* labels, std::int64_t rows, std::int64_t cols, float* gradient) {
   static std::vector<std::byte> workspace;  // of the largest call so far
-  eigen const backend{bench::two_threads};
+  on::eigen const backend{bench::two_threads};
   std::size_t const needed = workspace_bytes<float>(backend, rows, cols, Placement::out_of_place);
   if (workspace.size() < needed) workspace.resize(needed);
   Batch<float, std::int64_t> const batch{MatrixView<float>{cosines, rows, cols, cols}, VectorView<std::int64_t const>{labels, rows}};

@@ -117,10 +117,10 @@ class Twin {
     auto const on = P::first_lanes(m);
     P c = raw;
     if (!(abs(raw) <= 1).all()) {
-      float tame[W];
-      raw.store(tame);
-      for (float& x : tame) x = losskit::tamed(x, odd);
-      c = P::load(tame);
+      float clean[W];
+      raw.store(clean);
+      for (float& x : clean) x = losskit::clamped_cosine(x, odd);
+      c = P::load(clean);
     }
     P const e = exp2_of(r.k, r.k_low, c, r.h);
     e.store_some(r.a + j, m);
@@ -175,7 +175,7 @@ class Twin {
       losskit::OddCosines& odd = (records_[std::size_t(first + i)] = Record{}).odd;
       float& target = a_.row(first + i)[labels_[first + i]];
       raw[i] = target;
-      c[i] = losskit::tamed(target, odd);
+      c[i] = losskit::clamped_cosine(target, odd);
       target = -1;
     }
     // psi = cos(theta + m), mirrored past pi; d psi / d c = sin(theta + m) / sin(theta), at most at the last c below 1.

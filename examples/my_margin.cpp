@@ -12,7 +12,7 @@ int main() {
 
   // 1. Does it keep the laws? The slope is the derivative of the value, nothing finite makes a NaN, psi never falls ...
   testing::Verdict const margin = testing::check_margin(LiArc{});
-  testing::Verdict const whole = testing::check_loss(serial{}, MarginSoftmax{LiArc{}, 16.0, FocalLoss{2}});
+  testing::Verdict const whole = testing::check_loss(on::serial{}, MarginSoftmax{LiArc{}, 16.0, FocalLoss{2}});
   std::printf("%s\n%s\n\n", margin.text, whole.text);
   if (!margin || !whole) return 1;
 
@@ -24,8 +24,8 @@ int main() {
   std::vector<float> gradient(cosines.size());
   MarginSoftmax const loss{LiArc{0.45}, 16.0};
   Batch const batch(matrix(cosines, 3, 4), labels);
-  std::vector<std::byte> workspace(workspace_bytes<float>(serial{}, 3, 4, Placement::out_of_place));
-  Report const report = loss_and_gradient(serial{}, loss, batch, matrix(gradient, 3, 4), view(workspace));
+  std::vector<std::byte> workspace(workspace_bytes<float>(on::serial{}, 3, 4, Placement::out_of_place));
+  Report const report = loss_and_gradient(on::serial{}, loss, batch, matrix(gradient, 3, 4), view(workspace));
 
   std::printf("loss %.6f, %d of %d right, mean angle %.3f rad\n", report.loss, static_cast<int>(report.top1),
               static_cast<int>(report.valid), report.mean_target_angle);

@@ -17,7 +17,7 @@ using namespace losskit;
 // Memory where the backend works, and copies to and from it.
 struct Gpu {
   using Space = device;
-  cuda<> backend{};
+  on::cuda<> backend{};
   template <class T>
   VectorView<T, device> put(std::vector<T> const& from) const {
     T* p = nullptr;
@@ -40,7 +40,7 @@ using Machine = Gpu;
 
 struct Cpu {
   using Space = host;
-  eigen<> backend{};
+  on::eigen<> backend{};
   std::vector<std::shared_ptr<void>> mutable memory{};
   template <class T>
   VectorView<T> put(std::vector<T> const& from) const {

@@ -73,8 +73,8 @@ TEST_CASE("float against long double, 100003 and 1000003 classes") {
           CHECK(off.loss <= 4);
           CHECK(off.gradient <= 4);
         };
-        check(losskit::eigen{});
-        if (cols < 200000) check(serial{});
+        check(losskit::on::eigen{});
+        if (cols < 200000) check(on::serial{});
       }
     }
 }
@@ -84,7 +84,7 @@ TEST_CASE("double against long double, 100003 classes") {
     Problem<double> p(1, 100003, 9);
     std::vector<double> c(p.cosines.row(0), p.cosines.row(0) + 100003);
     c[5] = 0.3;
-    Off const a = off_by(losskit::eigen{}, c, 5, s, arc_face(c, 5, 0.5L, static_cast<long double>(s)));
+    Off const a = off_by(losskit::on::eigen{}, c, 5, s, arc_face(c, 5, 0.5L, static_cast<long double>(s)));
     INFO("loss " << a.loss << " gradient " << a.gradient << " ulp");
     CHECK(a.loss <= 64);  // the target's logit s psi is a double, its rounding is s ulp of e
     CHECK(a.gradient <= 64);

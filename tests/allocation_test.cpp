@@ -146,33 +146,33 @@ struct ClaimsThree {
 };
 
 TEST_CASE("no allocation in a hot call") {
-  hot_calls<float>(serial{}, 7, 1003);
-  hot_calls<double>(serial{}, 7, 1003);
-  hot_calls<float>(losskit::eigen{}, 7, 1003);
-  hot_calls<double>(losskit::eigen{}, 7, 1003);
-  hot_calls<float>(losskit::eigen{}, 5, 20011);
-  hot_calls<float>(losskit::eigen{ClaimsThree{}}, 5, 20011);
+  hot_calls<float>(on::serial{}, 7, 1003);
+  hot_calls<double>(on::serial{}, 7, 1003);
+  hot_calls<float>(losskit::on::eigen{}, 7, 1003);
+  hot_calls<double>(losskit::on::eigen{}, 7, 1003);
+  hot_calls<float>(losskit::on::eigen{}, 5, 20011);
+  hot_calls<float>(losskit::on::eigen{ClaimsThree{}}, 5, 20011);
 #if !defined(__clang__)  // clang's OpenMP runtime allocates for itself whenever a team starts
-  hot_calls<float>(losskit::eigen{openmp{3}}, 5, 20011);
+  hot_calls<float>(losskit::on::eigen{openmp{3}}, 5, 20011);
 #endif
 }
 
 TEST_CASE("a product packs its operands into 2 MiB a thread at most") {
-  CHECK(layer<float>(serial{}, 9, 33, 17).allocations == 0);
+  CHECK(layer<float>(on::serial{}, 9, 33, 17).allocations == 0);
   for (auto const& [rows, classes, width] : {std::tuple<idx, idx, idx>{40, 1500, 512}, {700, 300, 64}, {256, 256, 2048}}) {
     // Three products, band after band: each buffer is gone before the next one comes.
     long const bands =
         3 * ((std::max(rows, classes) + 511) / 512 + (std::max(rows, width) + 511) / 512 + (std::max(classes, width) + 511) / 512);
-    CHECK(layer<float>(losskit::eigen{}, rows, classes, width).bytes <= bands * (2 << 20));
-    CHECK(layer<double>(losskit::eigen{}, rows, classes, width).bytes <= bands * (2 << 20));
+    CHECK(layer<float>(losskit::on::eigen{}, rows, classes, width).bytes <= bands * (2 << 20));
+    CHECK(layer<double>(losskit::on::eigen{}, rows, classes, width).bytes <= bands * (2 << 20));
   }
 }
 
 // The workspace is as large as the query says, and the query grows with rows, columns and threads only.
 TEST_CASE("workspace queries") {
-  CHECK(workspace_bytes<float>(serial{}, 10, 1000, Placement::in_place) ==
-        workspace_bytes<float>(serial{}, 10, 1000000, Placement::in_place));
-  CHECK(workspace_bytes<float>(losskit::eigen{}, 10, 1000, Placement::in_place) <= 64 + 10 * 128);
-  CHECK(workspace_bytes<float>(losskit::eigen{openmp{4}}, 512, 100000, Placement::out_of_place) <=
+  CHECK(workspace_bytes<float>(on::serial{}, 10, 1000, Placement::in_place) ==
+        workspace_bytes<float>(on::serial{}, 10, 1000000, Placement::in_place));
+  CHECK(workspace_bytes<float>(losskit::on::eigen{}, 10, 1000, Placement::in_place) <= 64 + 10 * 128);
+  CHECK(workspace_bytes<float>(losskit::on::eigen{openmp{4}}, 512, 100000, Placement::out_of_place) <=
         64 + 512 * 128 + 4 * 2 * (100000 * 4 + 64));  // two rows a thread
 }

@@ -114,7 +114,7 @@ Everything<T> every_call(B const& backend, L const& loss, Problem<T, I>& p, Opti
 }
 
 // The serial backend against another, and each call against the others.
-template <class T, class I = std::int64_t, class B = losskit::eigen<one_thread>>
+template <class T, class I = std::int64_t, class B = losskit::on::eigen<one_thread>>
 void compare(Loss const& loss, idx rows, idx cols, idx gap, idx offset, unsigned seed = 1, double spread = 0.9, bool per_row_scales = false,
              B const& backend = B{}) {
   INFO(std::string(loss.margin.own_name()) << " s = " << loss.scale << ", " << rows << " x " << cols << " + " << gap << " at " << offset
@@ -122,7 +122,7 @@ void compare(Loss const& loss, idx rows, idx cols, idx gap, idx offset, unsigned
   Problem<T, I> p(rows, cols, seed, gap, offset, spread);
   if (rows > 2) p.labels[1] = -5;
   Options const options{.upstream = 1.5, .ignore_label = -5, .top_k = 3};
-  auto const a = every_call(serial{}, loss, p, options, per_row_scales, gap, offset),
+  auto const a = every_call(on::serial{}, loss, p, options, per_row_scales, gap, offset),
              b = every_call(backend, loss, p, options, per_row_scales, gap, offset);
   CHECK(p.cosines.guards_hold());
   for (auto const* r : {&a, &b})
@@ -172,7 +172,7 @@ inline Loss loss_of(Margins margin, double scale = 20, AnyObjective objective = 
   return {margin, scale, objective, rest};
 }
 
-template <class T, class B = losskit::eigen<one_thread>>
+template <class T, class B = losskit::on::eigen<one_thread>>
 void whole_catalogue(B const& backend = B{}) {
   unsigned seed = 0;
   for (auto const& margin : all_margins())

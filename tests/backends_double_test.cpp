@@ -21,9 +21,9 @@ TEST_CASE("eigen and serial agree: every tail of a packet, the target on every l
     for (idx i = 0; i < cols; ++i) p.labels[size(i)] = i;
     Guarded<double> a(cols, cols), b(cols, cols);
     auto const loss = loss_of({{ArcMargin{0.5}}}, 30);
-    std::vector<std::byte> workspace(workspace_bytes<double>(serial{}, cols, cols, Placement::out_of_place));
-    auto const r = loss_and_gradient(serial{}, loss, p.plain(), a.matrix(), view(workspace));
-    auto const s = loss_and_gradient(losskit::eigen{}, loss, p.plain(), b.matrix(), view(workspace));
+    std::vector<std::byte> workspace(workspace_bytes<double>(on::serial{}, cols, cols, Placement::out_of_place));
+    auto const r = loss_and_gradient(on::serial{}, loss, p.plain(), a.matrix(), view(workspace));
+    auto const s = loss_and_gradient(losskit::on::eigen{}, loss, p.plain(), b.matrix(), view(workspace));
     CHECK(apart(a, b, cols, cols) <= 450);
     expect_same_counts(r, s);
     CHECK(b.guards_hold());

@@ -17,8 +17,8 @@ namespace {
 
 template <class F>
 void on_both(F f) {
-  SUBCASE("serial") { f(serial{}); }
-  SUBCASE("eigen") { f(losskit::eigen{}); }
+  SUBCASE("serial") { f(on::serial{}); }
+  SUBCASE("eigen") { f(losskit::on::eigen{}); }
 }
 float const nan_f = std::numeric_limits<float>::quiet_NaN(), inf_f = std::numeric_limits<float>::infinity();
 
@@ -92,7 +92,7 @@ TEST_CASE("the slope at the ends is that of the neighbour inside, or the finite 
     using X = Scalar<double, T>;
     double const inside = 1 - double(std::numeric_limits<T>::epsilon()) / 2;
     for (double const m : {0.1, 0.5, -0.4, 1.3}) {
-      ArcMargin<None> const margin{m};
+      ArcMargin<NoRule> const margin{m};
       for (double const sign : {1.0, -1.0}) {
         CHECK(margin.target(X(sign)).slope.v == margin.target(X(sign * inside)).slope.v);
         CHECK(margin.target(X(50 * sign)).slope.v == margin.target(X(sign)).slope.v);
@@ -541,11 +541,11 @@ TEST_CASE("odd cosines in the middle of a long row") {
     cosines[static_cast<std::size_t>((at + 137) % cols)] = -50;
     std::vector<int> const labels{static_cast<int>((at + 300) % cols)};
     std::vector<float> ours(cosines.size()), theirs(cosines.size());
-    std::vector<std::byte> workspace(workspace_bytes<float>(eigen{}, 1, cols, Placement::out_of_place));
+    std::vector<std::byte> workspace(workspace_bytes<float>(on::eigen{}, 1, cols, Placement::out_of_place));
     MarginSoftmax const loss{ArcMargin{0.5}, 64.0};
     Batch const batch(matrix(cosines, 1, cols), labels);
-    Report const a = loss_and_gradient(eigen{}, loss, batch, matrix(ours, 1, cols), view(workspace));
-    Report const b = loss_and_gradient(serial{}, loss, batch, matrix(theirs, 1, cols), view(workspace));
+    Report const a = loss_and_gradient(on::eigen{}, loss, batch, matrix(ours, 1, cols), view(workspace));
+    Report const b = loss_and_gradient(on::serial{}, loss, batch, matrix(theirs, 1, cols), view(workspace));
     CHECK(a.loss == doctest::Approx(b.loss).epsilon(1e-6));
     CHECK(a.clamped == 1);
     CHECK(a.out_of_range == 1);

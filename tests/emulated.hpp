@@ -138,8 +138,8 @@ struct Machine {
   struct Block {
     Barrier barrier{Lanes};
     Warp warp_of[std::size_t(Warps)];
-    Line mail[Warps + 1][largest / sizeof(Line)];
-    Line own[2][largest / sizeof(Line)];
+    Line warp_slots[Warps + 1][largest / sizeof(Line)];
+    Line block_slots[2][largest / sizeof(Line)];
     std::vector<Line> room;
   };
   int blocks;
@@ -167,21 +167,21 @@ class EmulatedGroup {
   X first(X const& x) const { return exchange(x, 0); }
 
   template <class X>
-  X* mail(int k) const {
+  X* warp_slot(int k) const {
     static_assert(sizeof(X) <= M::largest);
-    return reinterpret_cast<X*>(mine().mail[k]);
+    return reinterpret_cast<X*>(mine().warp_slots[k]);
   }
   template <class X>
-  X* own(int k) const { return their<X>(k, block_); }
+  X* block_slot(int k) const { return peer_slot<X>(k, block_); }
   template <class X>
-  X* their(int k, int b) const { return reinterpret_cast<X*>(machine_->block[std::size_t(b)]->own[k]); }
+  X* peer_slot(int k, int b) const { return reinterpret_cast<X*>(machine_->block[std::size_t(b)]->block_slots[k]); }
   // What was asked for comes as late as it may.
-  void ask(void* to, void const* from) {
+  void copy_async(void* to, void const* from) {
     for (auto const p : {static_cast<void const*>(to), from})
       expect(reinterpret_cast<std::uintptr_t>(p) % 16 == 0, "16 bytes asked for off their alignment");
     asked_.push_back({to, from});
   }
-  void arrived() {
+  void wait_copies() {
     for (auto const& [to, from] : asked_) std::memcpy(to, from, 16);
     asked_.clear();
   }
@@ -231,7 +231,7 @@ struct emulated {
   R given(R const* p) const { return *p; }
   template <class S>
   void product(MatrixView<S const> a, bool ta, MatrixView<S const> b, bool tb, MatrixView<S> c, S beta) const {
-    serial{}.product<S>(a, ta, b, tb, c, beta);
+    on::serial{}.product<S>(a, ta, b, tb, c, beta);
   }
 
  private:

@@ -169,8 +169,8 @@ void add_calls(std::vector<Entry>& all, B b) {
 std::vector<Entry> const& calls() {
   static std::vector<Entry> const all = [] {
     std::vector<Entry> list;
-    add_calls(list, serial{});
-    add_calls(list, losskit::eigen{});
+    add_calls(list, on::serial{});
+    add_calls(list, losskit::on::eigen{});
     return list;
   }();
   return all;
@@ -201,11 +201,11 @@ void refused(int which, std::function<void(Call&)> const& spoil, std::initialize
 
 TEST_CASE("the arguments that the others spoil are good") {
   Call c;
-  loss_and_gradient(serial{}, loss, c.batch(), c.gradient, c.ws, c.options, c.outputs);
-  loss_gradient(serial{}, loss, c.batch(), c.outputs.saved, c.gradient, c.options, c.outputs.scale_gradient);
-  logits(losskit::eigen{}, loss, c.batch(), c.gradient, c.ws, c.options);
-  logits_backward(losskit::eigen{}, loss, c.batch(), c.cosines, c.gradient, c.options, c.outputs.scale_gradient);
-  advance(serial{}, AdaCosScale(6), AdaCosState{3}, c.batch(), c.ws, c.options);
+  loss_and_gradient(on::serial{}, loss, c.batch(), c.gradient, c.ws, c.options, c.outputs);
+  loss_gradient(on::serial{}, loss, c.batch(), c.outputs.saved, c.gradient, c.options, c.outputs.scale_gradient);
+  logits(losskit::on::eigen{}, loss, c.batch(), c.gradient, c.ws, c.options);
+  logits_backward(losskit::on::eigen{}, loss, c.batch(), c.cosines, c.gradient, c.options, c.outputs.scale_gradient);
+  advance(on::serial{}, AdaCosScale(6), AdaCosState{3}, c.batch(), c.ws, c.options);
   CHECK(!c.untouched());
 }
 
@@ -216,7 +216,7 @@ TEST_CASE("labels outside [0, C): row and value") {
   refused<LabelError>(all_calls, [](Call& c) { c.options.ignore_label = -1, c.labels[0] = -2; }, {"labels[0]", "-2"});
   std::vector<std::int32_t> narrow{0, -2147483647, 0, 0};
   Call c;
-  expect_error<LabelError>([&] { loss_value(serial{}, loss, Batch(c.cosines, narrow), c.ws); }, {"labels[1]", "-2147483647"});
+  expect_error<LabelError>([&] { loss_value(on::serial{}, loss, Batch(c.cosines, narrow), c.ws); }, {"labels[1]", "-2147483647"});
 }
 
 TEST_CASE("shapes that disagree") {
@@ -276,14 +276,14 @@ TEST_CASE("overlaps") {
   MatrixView<float> const m{dz.data(), 4, 6, 6};
   expect_error<AliasError>(
       [&] {
-        logits_backward(serial{}, loss, c.batch(), m, MatrixView<float>{dz.data() + 1, 4, 6, 6});
+        logits_backward(on::serial{}, loss, c.batch(), m, MatrixView<float>{dz.data() + 1, 4, 6, 6});
       },
       {"overlaps", "logits_gradient"});
-  expect_error<AliasError>([&] { logits_backward(serial{}, loss, c.batch(), m, m, {.write = Write::accumulate}); },
+  expect_error<AliasError>([&] { logits_backward(on::serial{}, loss, c.batch(), m, m, {.write = Write::accumulate}); },
                            {"logits_gradient", "accumulate"});
   expect_error<AliasError>(
       [&] {
-        logits_backward(serial{}, loss, c.batch(), m, c.gradient, {}, VectorView<float>{dz.data() + 2, 4});
+        logits_backward(on::serial{}, loss, c.batch(), m, c.gradient, {}, VectorView<float>{dz.data() + 2, 4});
       },
       {"scale_gradient", "logits_gradient"});
   CHECK(dz == std::vector<float>(30, 1.0F));
@@ -293,18 +293,18 @@ TEST_CASE("what is no overlap: the same memory, and two halves of one wide matri
   std::vector<float> wide(4 * 12, 0.1F);
   Call c;
   c.cosines = {wide.data(), 4, 6, 12}, c.gradient = {wide.data() + 6, 4, 6, 12};
-  CHECK_NOTHROW(loss_and_gradient(serial{}, loss, c.batch(), c.gradient, c.ws));
+  CHECK_NOTHROW(loss_and_gradient(on::serial{}, loss, c.batch(), c.gradient, c.ws));
   c.gradient = c.cosines;
-  CHECK_NOTHROW(loss_and_gradient(serial{}, loss, c.batch(), c.gradient, c.ws));
+  CHECK_NOTHROW(loss_and_gradient(on::serial{}, loss, c.batch(), c.gradient, c.ws));
   // One row has no stride: whatever stands there, only the cells count.
   std::vector<std::int64_t> one{2};
   std::vector<float> row(20, 0.1F);
   for (idx const stride : {idx(0), idx(6), idx(-3)}) {
-    CHECK_NOTHROW(loss_and_gradient(serial{}, loss, Batch(MatrixView<float>{row.data(), 1, 6, stride}, one),
+    CHECK_NOTHROW(loss_and_gradient(on::serial{}, loss, Batch(MatrixView<float>{row.data(), 1, 6, stride}, one),
                                     MatrixView<float>{row.data() + 8, 1, 6, stride}, c.ws));
     expect_error<AliasError>(
         [&] {
-          loss_and_gradient(serial{}, loss, Batch(MatrixView<float>{row.data(), 1, 6, stride}, one),
+          loss_and_gradient(on::serial{}, loss, Batch(MatrixView<float>{row.data(), 1, 6, stride}, one),
                             MatrixView<float>{row.data() + 2, 1, 6, stride}, c.ws);
         },
         {"overlaps"});
@@ -312,23 +312,23 @@ TEST_CASE("what is no overlap: the same memory, and two halves of one wide matri
 }
 
 TEST_CASE("a workspace too small: both sizes") {
-  std::string const needed = std::to_string(workspace_bytes<float>(serial{}, 4, 6, Placement::out_of_place));
+  std::string const needed = std::to_string(workspace_bytes<float>(on::serial{}, 4, 6, Placement::out_of_place));
   refused<WorkspaceError>(fused | value | to_logits, [](Call& c) { c.ws.size = 13; }, {"workspace", "13 bytes", needed.c_str()});
   refused<WorkspaceError>(fused | value | to_logits | next_scale, [](Call& c) { c.ws = {}; }, {"workspace", "0 bytes"});
   refused<WorkspaceError>(next_scale, [](Call& c) { c.ws.size = 13; }, {"13 bytes", std::to_string(advance_workspace_bytes(4)).c_str()});
   refused<WorkspaceError>(fused,
                           [](Call& c) {
                             c.options.write = Write::accumulate,
-                            c.ws.size = static_cast<idx>(workspace_bytes<float>(serial{}, 4, 6, Placement::accumulate)) - 1;
+                            c.ws.size = static_cast<idx>(workspace_bytes<float>(on::serial{}, 4, 6, Placement::accumulate)) - 1;
                           },
                           {"workspace"});
   // What the query says is enough, and one byte less is not.
   Call c;
   for (auto const placement : {Placement::in_place, Placement::out_of_place}) {
-    c.ws.size = static_cast<idx>(workspace_bytes<float>(serial{}, 4, 6, placement));
-    CHECK_NOTHROW(loss_and_gradient(serial{}, loss, c.batch(), placement == Placement::in_place ? c.cosines : c.gradient, c.ws));
+    c.ws.size = static_cast<idx>(workspace_bytes<float>(on::serial{}, 4, 6, placement));
+    CHECK_NOTHROW(loss_and_gradient(on::serial{}, loss, c.batch(), placement == Placement::in_place ? c.cosines : c.gradient, c.ws));
     --c.ws.size;
-    expect_error<WorkspaceError>([&] { loss_and_gradient(serial{}, loss, c.batch(), c.gradient, c.ws); }, {"workspace"});
+    expect_error<WorkspaceError>([&] { loss_and_gradient(on::serial{}, loss, c.batch(), c.gradient, c.ws); }, {"workspace"});
   }
 }
 
@@ -350,7 +350,7 @@ TEST_CASE("normalize_rows") {
     return y == std::vector<float>(12, 7) && norms == std::vector<float>(4, 7) && dx == std::vector<float>(12, 7) &&
            x == std::vector<float>(12, 1) && dy == x;
   };
-  serial const s;
+  on::serial const s;
   expect_error<ShapeError>([&] { normalize_rows(s, m(x), m(y, 3), norms); }, {"y", "3 x 3", "4 x 3"});
   expect_error<ShapeError>([&] { normalize_rows(s, m(x), m(y), few); }, {"norms", "3", "4"});
   expect_error<StrideError>([&] { normalize_rows(s, MatrixView<float>{x.data(), 4, 3, 2}, m(y), norms); }, {"x", "stride 2"});
@@ -378,10 +378,10 @@ TEST_CASE("cosine_layer and its backward: nothing is written before everything i
     return x == std::vector<float>(8, 1) && w == std::vector<float>(12, 2) && dc == std::vector<float>(6, 1);
   };
   auto const forward = [&](CosineLayer<float> const& l, MatrixView<float> cosines) {
-    cosine_layer(serial{}, m(x, rows, width), m(w, classes, width), l, cosines);
+    cosine_layer(on::serial{}, m(x, rows, width), m(w, classes, width), l, cosines);
   };
   auto bad = layer();
-  expect_error<ShapeError>([&] { cosine_layer(serial{}, m(x, rows, width), m(w, 4, 3), bad, m(c, 2, 4)); }, {"4 x 3"});
+  expect_error<ShapeError>([&] { cosine_layer(on::serial{}, m(x, rows, width), m(w, 4, 3), bad, m(c, 2, 4)); }, {"4 x 3"});
   expect_error<ShapeError>([&] { forward(layer(), m(c, 3, 2)); }, {"cosines", "3 x 2", "2 x 3"});
   bad.norms_w = view(few);
   expect_error<ShapeError>([&] { forward(bad, m(c, rows, classes)); }, {"norms", "1", "3"});
@@ -403,13 +403,13 @@ TEST_CASE("cosine_layer and its backward: nothing is written before everything i
   CHECK(untouched());
   expect_error<AliasError>(
       [&] {
-        cosine_layer(serial{}, m(x, rows, width), m(w, classes, width), layer(), MatrixView<float>{w.data(), rows, classes, classes});
+        cosine_layer(on::serial{}, m(x, rows, width), m(w, classes, width), layer(), MatrixView<float>{w.data(), rows, classes, classes});
       },
       {"cosines", "w"});
 
   auto const backward = [&](CosineLayer<float> const& l, MatrixView<float> gx, MatrixView<float> gw, Write write = Write::assign,
                             VectorView<float const> dn = {}) {
-    cosine_layer_backward(serial{}, l, m(dc, rows, classes), gx, gw, {}, write, dn);
+    cosine_layer_backward(on::serial{}, l, m(dc, rows, classes), gx, gw, {}, write, dn);
   };
   auto const good_x = m(dx, rows, width), good_w = m(dw, classes, width);
   expect_error<ShapeError>([&] { backward(layer(), m(dx, 1, width), good_w); }, {"dx", "1 x 4", "2 x 4"});
@@ -490,8 +490,8 @@ TEST_CASE("point losses") {
     }
     CHECK(untouched());
   };
-  on(serial{});
-  on(losskit::eigen{});
+  on(on::serial{});
+  on(losskit::on::eigen{});
 }
 
 TEST_CASE("views: a shape that does not fit its memory") {

@@ -125,7 +125,7 @@ void with_margin(Case const& at, Function f) {
   }
   switch (at.rule) {
     case golden::Rule::none:
-      pass(losskit::None{});
+      pass(losskit::NoRule{});
       break;
     case golden::Rule::legacy_linear:
       pass(losskit::LegacyLinear{});
@@ -440,8 +440,8 @@ void check_whole(Backend const& backend, char const* what) {
 }
 
 TEST_CASE("whole losses: serial backend") {
-  check_whole<double>(losskit::serial{}, "serial, double:");
-  check_whole<float>(losskit::serial{}, "serial, float:");
+  check_whole<double>(losskit::on::serial{}, "serial, double:");
+  check_whole<float>(losskit::on::serial{}, "serial, float:");
 }
 
 TEST_CASE("whole losses: the compositions as a user writes them") {
@@ -452,7 +452,7 @@ TEST_CASE("whole losses: the compositions as a user writes them") {
         at.rule != golden::Rule::monotone || at.detached)
       continue;
     with_margin(at, [&](auto const& margin) {
-      run_whole<double>(losskit::serial{}, losskit::MarginSoftmax{margin, at.scale}, number, worst);
+      run_whole<double>(losskit::on::serial{}, losskit::MarginSoftmax{margin, at.scale}, number, worst);
     });
   }
   judge(worst.loss, "compositions: loss");
@@ -461,8 +461,8 @@ TEST_CASE("whole losses: the compositions as a user writes them") {
 }
 
 TEST_CASE("whole losses: eigen backend") {
-  check_whole<double>(losskit::eigen{}, "eigen, double:");
-  check_whole<float>(losskit::eigen{}, "eigen, float:");
+  check_whole<double>(losskit::on::eigen{}, "eigen, double:");
+  check_whole<float>(losskit::on::eigen{}, "eigen, float:");
 }
 
 // --------------------------------------------------------------------------------------------------------- AdaCos
@@ -502,10 +502,10 @@ TEST_CASE("AdaCos: the fixed scale, and the state over batches") {
     CHECK(std::fabs(scale.start().scale - at.scale) <= double_unit * at.scale);
     CHECK(std::fabs(scale.fixed() - at.scale) <= double_unit * at.scale);
   }
-  check_adacos<double>(losskit::serial{}, double_unit, "AdaCos, serial, double");
-  check_adacos<float>(losskit::serial{}, 2 * float_ulp, "AdaCos, serial, float");
-  check_adacos<double>(losskit::eigen{}, double_unit, "AdaCos, eigen, double");
-  check_adacos<float>(losskit::eigen{}, 2 * float_ulp, "AdaCos, eigen, float");
+  check_adacos<double>(losskit::on::serial{}, double_unit, "AdaCos, serial, double");
+  check_adacos<float>(losskit::on::serial{}, 2 * float_ulp, "AdaCos, serial, float");
+  check_adacos<double>(losskit::on::eigen{}, double_unit, "AdaCos, eigen, double");
+  check_adacos<float>(losskit::on::eigen{}, 2 * float_ulp, "AdaCos, eigen, float");
 }
 
 // -------------------------------------------------------------------------------------------------------- presets
@@ -664,10 +664,10 @@ void check_points(Backend const& backend, double unit, char const* what) {
 }
 
 TEST_CASE("point losses: the calls") {
-  check_points<double>(losskit::serial{}, 4e-15, "points, serial, double:");
-  check_points<float>(losskit::serial{}, 4 * float_ulp, "points, serial, float:");
-  check_points<double>(losskit::eigen{}, 4e-15, "points, eigen, double:");
-  check_points<float>(losskit::eigen{}, 4 * float_ulp, "points, eigen, float:");
+  check_points<double>(losskit::on::serial{}, 4e-15, "points, serial, double:");
+  check_points<float>(losskit::on::serial{}, 4 * float_ulp, "points, serial, float:");
+  check_points<double>(losskit::on::eigen{}, 4e-15, "points, eigen, double:");
+  check_points<float>(losskit::on::eigen{}, 4 * float_ulp, "points, eigen, float:");
 }
 
 // ------------------------------------------------------------------------------------------------------ schedules

@@ -41,7 +41,7 @@ struct Points {
   }
 };
 
-template <class T, class B = losskit::eigen<one_thread>>
+template <class T, class B = losskit::on::eigen<one_thread>>
 void compare_points(idx rows, idx cols, idx gap, idx offset, B const& backend = B{}) {
   Problem<T> x(rows, cols, 1, gap, offset, 30), truth(rows, cols, 2, gap, offset, 1.2), weights(rows, cols, 3, gap, offset, 2);
   for (idx i = 0; i < rows; ++i)
@@ -51,7 +51,7 @@ void compare_points(idx rows, idx cols, idx gap, idx offset, B const& backend = 
     AnyPoint const loss{policy};
     for (auto const reduction : {Reduction::mean, Reduction::weighted_mean}) {
       PointOptions const options{.reduction = reduction, .upstream = double(rows * cols)};
-      Points const a(serial{}, loss, x, truth, weights, gap, offset, options);
+      Points const a(on::serial{}, loss, x, truth, weights, gap, offset, options);
       Points const b(backend, loss, x, truth, weights, gap, offset, options);
       CHECK(a.fused.elements == rows * cols);
       CHECK(b.fused.elements == rows * cols);
@@ -111,10 +111,10 @@ struct Layered {
 };
 
 // Normalised rows and their gradient.
-template <class T, class B = losskit::eigen<one_thread>>
+template <class T, class B = losskit::on::eigen<one_thread>>
 void compare_rows(idx cols, B const& backend = B{}) {
   Problem<T> x(3, cols, 1, 3, 1, 5), dy(3, cols, 2, 3, 1);
-  Normalised const a(serial{}, x, dy, 3, 1);
+  Normalised const a(on::serial{}, x, dy, 3, 1);
   Normalised const b(backend, x, dy, 3, 1);
   CHECK(apart(a.y, b.y, 3, cols) <= (sizeof(T) == 4 ? 4 : 450));
   CHECK(apart(a.norms, b.norms) <= (sizeof(T) == 4 ? 4 : 450));
@@ -122,10 +122,10 @@ void compare_rows(idx cols, B const& backend = B{}) {
 }
 
 // The cosine layer and its backward.
-template <class T, class B = losskit::eigen<one_thread>>
+template <class T, class B = losskit::on::eigen<one_thread>>
 void compare_layer(idx rows, idx classes, idx width, B const& backend = B{}) {
   Problem<T> x(rows, width, 1, 2, 0, 5), w(classes, width, 2, 2), dc(rows, classes, 3, 2);
-  Layered const a(serial{}, x, w, dc, 2);
+  Layered const a(on::serial{}, x, w, dc, 2);
   Layered const b(backend, x, w, dc, 2);
   INFO(rows << ' ' << classes << ' ' << width);
   // Of a sum of products, in another order: against the sum of their sizes.
@@ -144,7 +144,7 @@ void compare_layer(idx rows, idx classes, idx width, B const& backend = B{}) {
 }
 
 // The next scale of AdaCos.
-template <class T, class B = losskit::eigen<one_thread>>
+template <class T, class B = losskit::on::eigen<one_thread>>
 void compare_advance(idx cols, double scale, double tolerance, B const& backend = B{}) {
   for (idx const rows : {idx(1), idx(2), idx(9)}) {
     Problem<T> p(rows, cols, 4, 2, 1);
@@ -152,7 +152,7 @@ void compare_advance(idx cols, double scale, double tolerance, B const& backend 
     AdaCosScale const policy(cols);
     AdaCosState const state{scale};
     std::vector<std::byte> workspace(advance_workspace_bytes(rows));
-    auto const a = advance(serial{}, policy, state, p.plain(), view(workspace), {.ignore_label = -1});
+    auto const a = advance(on::serial{}, policy, state, p.plain(), view(workspace), {.ignore_label = -1});
     auto const b = advance(backend, policy, state, p.plain(), view(workspace), {.ignore_label = -1});
     CHECK(a.scale == doctest::Approx(b.scale).epsilon(tolerance));
     CHECK(a.kept == b.kept);

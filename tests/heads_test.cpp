@@ -28,8 +28,8 @@ TEST_CASE("B = 0") {
     CHECK(next.kept == 1);
     normalize_rows(backend, losskit::matrix(none, 0, 10), losskit::matrix(none, 0, 10), none);
   };
-  empty(serial{});
-  empty(losskit::eigen{});
+  empty(on::serial{});
+  empty(losskit::on::eigen{});
 }
 
 TEST_CASE("int32 and int64 labels are the same labels") {
@@ -46,8 +46,8 @@ TEST_CASE("int32 and int64 labels are the same labels") {
     CHECK(a.same_bits(b));
     expect_same_counts(r, s);
   };
-  same(serial{});
-  same(losskit::eigen{});
+  same(on::serial{});
+  same(losskit::on::eigen{});
 }
 
 TEST_CASE("eigen and serial agree: point losses") {
@@ -93,7 +93,7 @@ void past_caches(idx rows, idx cols) {
   std::vector<T> const truth(start.rbegin(), start.rend());
   std::vector<std::int32_t> labels(size(rows));
   for (idx i = 0; i < rows; ++i) labels[size(i)] = static_cast<std::int32_t>(i * 7919 % cols);
-  losskit::eigen const backend;
+  losskit::on::eigen const backend;
   std::vector<std::byte> workspace(std::max(workspace_bytes<T>(backend, rows, cols, Placement::out_of_place), point_workspace_bytes(1, n)));
   auto const same_bits = [&](auto const& call) {
     auto in_place = start;
@@ -164,8 +164,8 @@ void as_the_formula() {
     check(backend, SigmoidFocalLoss{});
     check(backend, SigmoidFocalLoss{0.5, SigmoidFocalLoss::no_alpha});
   };
-  on(serial{});
-  on(losskit::eigen{});
+  on(on::serial{});
+  on(losskit::on::eigen{});
 }
 TEST_CASE("point losses are upstream times weight times the formula, at every length (float)") { as_the_formula<float>(); }
 TEST_CASE("point losses are upstream times weight times the formula, at every length (double)") { as_the_formula<double>(); }

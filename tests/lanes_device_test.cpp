@@ -129,7 +129,7 @@ void compare_narrow(B const& backend, Loss const& loss, idx rows, idx cols, idx 
   narrow.weights = there(wide.weights), narrow.class_weights = there(wide.class_weights), narrow.upstream = there(wide.upstream);
   Options options{.upstream = 1.5, .ignore_label = -5, .top_k = 3};
   std::vector<std::byte> memory(workspace_bytes<Narrow>(backend, rows, cols, Placement::accumulate) +
-                                workspace_bytes<float>(serial{}, rows, cols, Placement::accumulate));
+                                workspace_bytes<float>(on::serial{}, rows, cols, Placement::accumulate));
   WorkspaceIn<device> const workspace{memory.data(), static_cast<idx>(memory.size())};
   double const ulps = allowed<float>(loss, loss.scale);
 
@@ -140,7 +140,7 @@ void compare_narrow(B const& backend, Loss const& loss, idx rows, idx cols, idx 
   std::vector<SavedRow> saved(size(rows)), nsaved(saved);
 
   auto const a =
-      loss_and_gradient(serial{}, loss, wide, g.matrix(), view(memory), options, Outputs<float>{view(losses), view(slopes), {}});
+      loss_and_gradient(on::serial{}, loss, wide, g.matrix(), view(memory), options, Outputs<float>{view(losses), view(slopes), {}});
   auto const b = loss_and_gradient(backend, loss, narrow, ng.matrix(), workspace, options,
                                    Outputs<float, device>{there(nlosses), there(nslopes), {}});
   expect_same_counts(a, b);
@@ -149,19 +149,19 @@ void compare_narrow(B const& backend, Loss const& loss, idx rows, idx cols, idx 
   CHECK(agree(slopes, nslopes, ulps));
   CHECK(rounds(g, ng, ulps));
 
-  loss_value(serial{}, loss, wide, view(memory), options, Outputs<float>{{}, {}, view(saved)});
+  loss_value(on::serial{}, loss, wide, view(memory), options, Outputs<float>{{}, {}, view(saved)});
   expect_same_counts(a, loss_value(backend, loss, narrow, workspace, options, Outputs<float, device>{{}, {}, there(nsaved)}));
-  loss_gradient(serial{}, loss, wide, saved, later.matrix(), options);
+  loss_gradient(on::serial{}, loss, wide, saved, later.matrix(), options);
   VectorView<SavedRow const, device> const read_saved = there(nsaved);
   loss_gradient(backend, loss, narrow, read_saved, nlater.matrix(), options, there(nlater_slopes));
   CHECK(rounds(later, nlater, ulps));
   CHECK(agree(slopes, nlater_slopes, ulps));
 
-  logits(serial{}, loss, wide, z.matrix(), view(memory), options);
+  logits(on::serial{}, loss, wide, z.matrix(), view(memory), options);
   expect_same_counts(logits(backend, loss, narrow, nz.matrix(), workspace, options),
-                     logits(serial{}, loss, wide, z.matrix(), view(memory), options));
+                     logits(on::serial{}, loss, wide, z.matrix(), view(memory), options));
   CHECK(rounds(z, nz, 3));
-  logits_backward(serial{}, loss, wide, up.read(), dz.matrix(), options);
+  logits_backward(on::serial{}, loss, wide, up.read(), dz.matrix(), options);
   logits_backward(backend, loss, narrow, up.narrow.read(), ndz.matrix(), options);
   CHECK(rounds(dz, ndz, 6));
 
@@ -174,10 +174,10 @@ void compare_narrow(B const& backend, Loss const& loss, idx rows, idx cols, idx 
   CHECK(later_in_place.same_bits(nlater));
 
   options.write = Write::accumulate;
-  loss_and_gradient(serial{}, loss, wide, sum.matrix(), view(memory), options);
+  loss_and_gradient(on::serial{}, loss, wide, sum.matrix(), view(memory), options);
   loss_and_gradient(backend, loss, narrow, nsum.matrix(), workspace, options);
   loss_gradient(backend, loss, narrow, read_saved, nlater_sum.matrix(), options);
-  logits_backward(serial{}, loss, wide, up.read(), dz_sum.matrix(), options);
+  logits_backward(on::serial{}, loss, wide, up.read(), dz_sum.matrix(), options);
   logits_backward(backend, loss, narrow, up.narrow.read(), ndz_sum.matrix(), options);
   CHECK(rounds(sum, nsum, ulps));
   CHECK(rounds(sum, nlater_sum, ulps));
@@ -258,7 +258,7 @@ TEST_CASE("narrow numbers on lanes: normalised rows, point losses, the next scal
     Guarded<float> y(rows, cols), dx(rows, cols);
     Narrows ny(rows, cols, 1, 7, 9), ndx(rows, cols, 1, 2, 9), in_place(x.narrow);
     std::vector<float> norms(rows), nnorms(rows), again(rows);
-    normalize_rows(serial{}, x.read(), y.matrix(), norms);
+    normalize_rows(on::serial{}, x.read(), y.matrix(), norms);
     normalize_rows(backend, x.narrow.read(), ny.matrix(), there(nnorms));
     normalize_rows(backend, in_place.read(), in_place.matrix(), there(again));
     CHECK(agree(norms, nnorms, 4));
@@ -266,7 +266,7 @@ TEST_CASE("narrow numbers on lanes: normalised rows, point losses, the next scal
     CHECK(in_place.same_bits(ny));
     for (idx i = 0; i < rows; ++i)
       for (idx j = 0; j < cols; ++j) y.at(i, j) = ny.at(i, j);  // the backward of what was stored
-    normalize_rows_backward(serial{}, y.matrix(), norms, dy.read(), dx.matrix());
+    normalize_rows_backward(on::serial{}, y.matrix(), norms, dy.read(), dx.matrix());
     VectorView<float const, device> const read_norms = there(nnorms);
     normalize_rows_backward(backend, ny.read(), read_norms, dy.narrow.read(), ndx.matrix());
     CHECK(rounds(dx, ndx, 20));
@@ -274,12 +274,12 @@ TEST_CASE("narrow numbers on lanes: normalised rows, point losses, the next scal
     Both prediction(rows, cols, 1, 6, 3, 30), truth(rows, cols, 0, 2, 4, 1.2);
     Guarded<float> g(rows, cols);
     Narrows ng(rows, cols, 3, 1, 9);
-    std::vector<std::byte> desk(point_workspace_bytes(rows, cols));
+    std::vector<std::byte> scratch(point_workspace_bytes(rows, cols));
     PointOptions const options{.upstream = double(rows * cols)};
     auto const a =
-        loss_and_gradient(serial{}, AdaptiveWingLoss{}, prediction.read(), truth.read(), g.matrix(), view(desk), options);
+        loss_and_gradient(on::serial{}, AdaptiveWingLoss{}, prediction.read(), truth.read(), g.matrix(), view(scratch), options);
     auto const b = loss_and_gradient(backend, AdaptiveWingLoss{}, prediction.narrow.read(), truth.narrow.read(), ng.matrix(),
-                                     there(desk), options);
+                                     there(scratch), options);
     CHECK(b.loss == doctest::Approx(a.loss).epsilon(1e-6));
     CHECK(b.truth_clamped == a.truth_clamped);
     CHECK(rounds(g, ng, 8));
@@ -290,7 +290,7 @@ TEST_CASE("narrow numbers on lanes: normalised rows, point losses, the next scal
   AdaCosScale const policy(33);
   AdaCosState state{20};
   std::vector<std::byte> memory(advance_workspace_bytes(9));
-  auto const a = advance(serial{}, policy, state, Batch<float, std::int64_t>(c.read(), p.labels), view(memory));
+  auto const a = advance(on::serial{}, policy, state, Batch<float, std::int64_t>(c.read(), p.labels), view(memory));
   advance(backend, policy, VectorView<AdaCosState, device>{&state, 1},
           Batch<Narrow, std::int64_t, device>(c.narrow.read(), there(p.labels)), there(memory));
   CHECK(state.scale == doctest::Approx(a.scale).epsilon(1e-6));
@@ -353,20 +353,20 @@ struct Faulty {
     if (own_scales) host_batch.scales = view(q.scales);
     Guarded<float> expected(fault_rows, fault_cols, 0, 0, 9);
     std::vector<float> expected_losses(fault_rows);
-    auto const r = loss_and_gradient(serial{}, loss, host_batch, expected.matrix(), view(memory), options,
+    auto const r = loss_and_gradient(on::serial{}, loss, host_batch, expected.matrix(), view(memory), options,
                                      Outputs<float>{view(expected_losses), {}, {}});
     CHECK(agree(expected, g, fault_rows, fault_cols, 6));
     CHECK(agree(expected, later, fault_rows, fault_cols, 6));
     CHECK(agree(expected_losses, losses, 6));
     for (idx i = 0; i < fault_rows; ++i) {
-      bool const silent = is_bad(i) || idx(p.labels[size(i)]) == -100;
-      CHECK((losses[size(i)] == 0) == silent);
-      CHECK((slopes[size(i)] == 0) == silent);
-      CHECK((later_slopes[size(i)] == 0) == silent);
+      bool const skipped = is_bad(i) || idx(p.labels[size(i)]) == -100;
+      CHECK((losses[size(i)] == 0) == skipped);
+      CHECK((slopes[size(i)] == 0) == skipped);
+      CHECK((later_slopes[size(i)] == 0) == skipped);
       if (is_bad(i)) CHECK(logit_slopes[size(i)] == 0);
       idx touched = 0;
       for (idx j = 0; j < fault_cols; ++j) {
-        touched += silent && !(g.at(i, j) == 0 && later.at(i, j) == 0 && sum.at(i, j) == 0.25F);
+        touched += skipped && !(g.at(i, j) == 0 && later.at(i, j) == 0 && sum.at(i, j) == 0.25F);
         touched += is_bad(i) && !(dz.at(i, j) == 0 && dz_sum.at(i, j) == 0.25F);
       }
       CHECK(touched == 0);
@@ -448,7 +448,7 @@ TEST_CASE("a device's faults count as valid rows: they take part in a mean") {
   std::vector<std::byte> memory(workspace_bytes<float>(backend, 4, 33, Placement::out_of_place));
   Loss const loss = loss_of({{ArcMargin{0.5}}}, 20);
   p.labels[1] = -9;
-  auto const host_report = loss_and_gradient(serial{}, loss, p.plain(), expected.matrix(), view(memory),
+  auto const host_report = loss_and_gradient(on::serial{}, loss, p.plain(), expected.matrix(), view(memory),
                                              {.reduction = Reduction::batch_mean, .ignore_label = -9});
   auto const r = loss_and_gradient(backend, loss, Batch<float, std::int64_t, device>(there(p.cosines.matrix()), there(p.labels)),
                                    there(g.matrix()), there(memory));
@@ -474,7 +474,7 @@ TEST_CASE("a state on a device: advance writes it, rows read it, and a bad one i
   VectorView<AdaCosState, device> const held{&state, 1};
   Batch<float, std::int64_t, device> batch(there(p.cosines.matrix()), there(p.labels));
   Options const options{.ignore_label = -1};
-  auto const next = advance(serial{}, policy, state, p.plain(), view(memory), options);
+  auto const next = advance(on::serial{}, policy, state, p.plain(), view(memory), options);
   advance(backend, policy, held, batch, there(memory), options);
   CHECK(state.scale == doctest::Approx(next.scale).epsilon(1e-6));
   CHECK(state.steps == 1);
@@ -483,7 +483,7 @@ TEST_CASE("a state on a device: advance writes it, rows read it, and a bad one i
   p.labels[3] = 0;
   auto q = p;
   q.labels[5] = -1;
-  auto const without = advance(serial{}, policy, next, q.plain(), view(memory), options);
+  auto const without = advance(on::serial{}, policy, next, q.plain(), view(memory), options);
   advance(backend, policy, held, batch, there(memory), options);
   CHECK(state.scale == doctest::Approx(without.scale).epsilon(1e-6));
 
@@ -493,7 +493,7 @@ TEST_CASE("a state on a device: advance writes it, rows read it, and a bad one i
     Options const with{.ignore_label = -1, .scale_ceiling = ceiling};
     auto const r = loss_and_gradient(backend, loss_of({{ArcMargin{0.5}}}, 1), batch, there(g.matrix()), there(memory), with);
     auto const s =
-        loss_and_gradient(serial{}, loss_of({{ArcMargin{0.5}}}, state.scale), q.plain(), expected.matrix(), view(memory), with);
+        loss_and_gradient(on::serial{}, loss_of({{ArcMargin{0.5}}}, state.scale), q.plain(), expected.matrix(), view(memory), with);
     CHECK(r.loss * 9 == doctest::Approx(s.loss * 8).epsilon(1e-5));
     for (idx i = 0; i < 9; ++i)
       for (idx j = 0; j < 33; ++j) expected.at(i, j) *= 8.0F / 9.0F;

@@ -57,8 +57,8 @@ TEST_CASE("warps and serial agree: every tail of a pack, the target on every lan
       Problem<float> p(cols, cols, 7, 0, offset);
       for (idx i = 0; i < cols; ++i) p.labels[size(i)] = i;
       Guarded<float> a(cols, cols, 0, offset), b(a), c(a);
-      std::vector<std::byte> workspace(workspace_bytes<float>(serial{}, cols, cols, Placement::out_of_place));
-      auto const r = loss_and_gradient(serial{}, bounded, p.plain(), a.matrix(), view(workspace));
+      std::vector<std::byte> workspace(workspace_bytes<float>(on::serial{}, cols, cols, Placement::out_of_place));
+      auto const r = loss_and_gradient(on::serial{}, bounded, p.plain(), a.matrix(), view(workspace));
       expect_same_counts(r, loss_and_gradient(Warp<true>{}, bounded, p.plain(), b.matrix(), view(workspace)));
       expect_same_counts(r, loss_and_gradient(Warp<false>{}, bounded, p.plain(), c.matrix(), view(workspace)));
       CHECK(agree(a, b, cols, cols, 6));
@@ -124,7 +124,7 @@ void odd_cosines(B const& backend, std::vector<float> const& all) {
       p.labels = {5, 5, 77, 77, 0, cols - 1, -1};
       idx const where[] = {0, cols - 1, 64, 77, 0, cols - 1, 3};  // ends, middle, target, target at both ends, an ignored row
       for (idx i = 0; i < rows; ++i) p.cosines.at(i, where[i]) = odd;
-      Odd const a(serial{}, *loss, p), b(backend, *loss, p);
+      Odd const a(on::serial{}, *loss, p), b(backend, *loss, p);
       expect_same_odd(a.fused, b.fused);
       expect_same_odd(a.value, b.value);
       expect_same_odd(a.logit, b.logit);
@@ -178,7 +178,7 @@ void normalised(B const& backend) {
       for (auto const* g : {&r.y, &r.in_place, &r.dx, &r.dx_in_place, &r.sum}) CHECK(g->guards_hold());
       return r;
     };
-    auto const a = run(serial{});
+    auto const a = run(on::serial{});
     auto const b = run(backend);
     CHECK(agree(a.norms, b.norms, 4));
     CHECK(agree(a.y, b.y, rows, cols, 4));
@@ -220,7 +220,7 @@ void points(B const& backend, idx rows, idx cols, idx gap) {
   for_each(point_losses{}, [&](auto loss) {
     for (auto const reduction : {Reduction::mean, Reduction::weighted_mean}) {
       INFO(std::string(decltype(loss)::name) << ' ' << rows << " x " << cols << " + " << gap);
-      auto const a = run(serial{}, loss, reduction);
+      auto const a = run(on::serial{}, loss, reduction);
       auto const b = run(backend, loss, reduction);
       for (auto const* report : {&b.fused, &b.value}) {
         CHECK(report->elements == rows * cols);
@@ -244,7 +244,7 @@ void next_scale(B const& backend, idx rows, idx cols, double scale) {
   if (rows > 5) p.labels[3] = -1;
   AdaCosScale const policy(cols);
   std::vector<std::byte> workspace(advance_workspace_bytes(rows));
-  auto const a = advance(serial{}, policy, AdaCosState{scale}, p.plain(), view(workspace), {.ignore_label = -1});
+  auto const a = advance(on::serial{}, policy, AdaCosState{scale}, p.plain(), view(workspace), {.ignore_label = -1});
   AdaCosState state{scale};
   auto batch = p.plain();
   advance(backend, policy, VectorView<AdaCosState>{&state, 1}, batch, view(workspace), {.ignore_label = -1});
@@ -253,12 +253,12 @@ void next_scale(B const& backend, idx rows, idx cols, double scale) {
   CHECK(state.kept == a.kept);
   CHECK((a.kept == 1 || state.scale != scale));
   // The state's scale, read as the rows run.
-  std::vector<std::byte> desk(workspace_bytes<float>(serial{}, rows, cols, Placement::no_gradient));
+  std::vector<std::byte> scratch(workspace_bytes<float>(on::serial{}, rows, cols, Placement::no_gradient));
   batch.scale = scale_of(VectorView<AdaCosState>{&state, 1});
   auto own = bounded;
   own.scale = state.scale;
-  CHECK(loss_value(backend, bounded, batch, view(desk), {.ignore_label = -1}).loss ==
-        doctest::Approx(loss_value(serial{}, own, p.plain(), view(desk), {.ignore_label = -1}).loss).epsilon(1e-6));
+  CHECK(loss_value(backend, bounded, batch, view(scratch), {.ignore_label = -1}).loss ==
+        doctest::Approx(loss_value(on::serial{}, own, p.plain(), view(scratch), {.ignore_label = -1}).loss).epsilon(1e-6));
 }
 
 }  // namespace
@@ -309,8 +309,8 @@ struct OneOfMany {
   P* room() const {
     return reinterpret_cast<P*>(memory->data());
   }
-  void ask(void* to, void const* from) const { std::memcpy(to, from, 16); }
-  void arrived() const {}
+  void copy_async(void* to, void const* from) const { std::memcpy(to, from, 16); }
+  void wait_copies() const {}
 };
 
 // Address space for so many bytes, without memory behind it.

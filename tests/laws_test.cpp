@@ -18,7 +18,7 @@ namespace {
 void expect(testing::Verdict const& v) { CHECK_MESSAGE(bool(v), v.text); }
 
 std::vector<std::byte> workspace_for(idx rows, idx cols) {
-  return std::vector<std::byte>(workspace_bytes<double>(serial{}, rows, cols, Placement::accumulate));
+  return std::vector<std::byte>(workspace_bytes<double>(on::serial{}, rows, cols, Placement::accumulate));
 }
 
 struct Result {
@@ -31,7 +31,7 @@ Result run(L const& loss, Batch<double, std::int64_t> const& batch, Options cons
   idx const rows = batch.cosines.rows, cols = batch.cosines.cols;
   Result r{{}, Guarded<double>(rows, cols), std::vector<double>(size(rows)), std::vector<double>(size(rows))};
   auto workspace = workspace_for(rows, cols);
-  r.report = loss_and_gradient(serial{}, loss, batch, r.gradient.matrix(), view(workspace), options,
+  r.report = loss_and_gradient(on::serial{}, loss, batch, r.gradient.matrix(), view(workspace), options,
                                Outputs<double>{view(r.row_losses), view(r.scale_gradient), {}});
   return r;
 }
@@ -104,16 +104,16 @@ TEST_CASE("m = 0 is the identity") {
   same_as_cosine(CosMargin{0.0});
   same_as_cosine(CosMargin<Easy>{0.0});
   same_as_cosine(ArcMargin{0.0});
-  same_as_cosine(ArcMargin<None>{0.0});
+  same_as_cosine(ArcMargin<NoRule>{0.0});
   same_as_cosine(ArcMargin<LegacyLinear>{0.0});
   same_as_cosine(ArcMargin<ContinuousLinear>{0.0});
   same_as_cosine(ArcMargin<FallToCosine>{0.0});
   same_as_cosine(ArcMargin<Easy>{0.0});
   same_as_cosine(ArcMargin<Clamp>{0.0, Clamp{0}}, 1e-15);
   same_as_cosine(ArcMargin<Clamp>{0.0, Clamp{0.01}}, 1e-15, -std::cos(0.01), std::cos(0.01));
-  same_as_cosine(ArcMargin<None, Detached>{0.0});
+  same_as_cosine(ArcMargin<NoRule, Detached>{0.0});
   same_as_cosine(SphereMargin{1.0});
-  same_as_cosine(SphereMargin<None>{1.0});
+  same_as_cosine(SphereMargin<NoRule>{1.0});
   same_as_cosine(CombinedMargin{1.0, 0.0, 0.0});
   same_as_cosine(CombinedMargin<ContinuousLinear>{1.0, 0.0, 0.0});
   same_as_cosine(Annealed<>{SphereMargin{1.0}, 5}, 1e-15);
@@ -133,11 +133,11 @@ TEST_CASE("inside [0, pi] every margin is cos(m1 theta + m2) - m3, whatever its 
     }
   };
   for (double const m : {-0.6, 0.1, 0.5, 1.2}) {
-    by_angle(CosMargin{m}), by_angle(ArcMargin{m}), by_angle(ArcMargin<None>{m}), by_angle(ArcMargin<LegacyLinear>{m});
+    by_angle(CosMargin{m}), by_angle(ArcMargin{m}), by_angle(ArcMargin<NoRule>{m}), by_angle(ArcMargin<LegacyLinear>{m});
     by_angle(ArcMargin<ContinuousLinear>{m}), by_angle(ArcMargin<Clamp>{m, Clamp{0.1}}), by_angle(ArcMargin<FallToCosine>{m});
     by_angle(ArcMargin<Easy>{m, Easy{-1}});
     for (double const m1 : {0.4, 1.0, 1.7, 3.0}) {
-      by_angle(SphereMargin{m1}), by_angle(CombinedMargin{m1, m, 0.2}), by_angle(CombinedMargin<None>{m1, m, -0.3});
+      by_angle(SphereMargin{m1}), by_angle(CombinedMargin{m1, m, 0.2}), by_angle(CombinedMargin<NoRule>{m1, m, -0.3});
       by_angle(CombinedMargin<ContinuousLinear>{m1, m, 0.2}), by_angle(CombinedMargin<Clamp>{m1, m, 0.2, Clamp{0.1}});
     }
   }
@@ -229,11 +229,11 @@ TEST_CASE("Monotone is C1 and ContinuousLinear C0 across every break") {
 }
 
 TEST_CASE("Detached has the value of Exact and the slope 1") {
-  same_margin(ArcMargin<None>{0.5}, ArcMargin<None>{0.5});
+  same_margin(ArcMargin<NoRule>{0.5}, ArcMargin<NoRule>{0.5});
   for (int i = -10; i <= 10; ++i) {
     Scalar<double> const c = i / 10.0;
-    CHECK(ArcMargin<None, Detached>{0.5}.target(c).value.v == ArcMargin<None>{0.5}.target(c).value.v);
-    CHECK(ArcMargin<None, Detached>{0.5}.target(c).slope.v == 1);
+    CHECK(ArcMargin<NoRule, Detached>{0.5}.target(c).value.v == ArcMargin<NoRule>{0.5}.target(c).value.v);
+    CHECK(ArcMargin<NoRule, Detached>{0.5}.target(c).slope.v == 1);
     CHECK(SphereMargin<Monotone, Detached>{1.7}.target(c).value.v == SphereMargin{1.7}.target(c).value.v);
   }
 }
@@ -258,16 +258,16 @@ TEST_CASE("whole loss: gradient against central differences, every margin x obje
       for (auto const& rest : all_rests()) {
         INFO(margin.own_name());
         double const scale = ++seed % 3 == 0 ? 40 : 12;
-        expect(testing::check_loss(serial{}, Loss{margin, scale, objective, rest}, 3, 7, seed));
+        expect(testing::check_loss(on::serial{}, Loss{margin, scale, objective, rest}, 3, 7, seed));
       }
   }
 }
 
 TEST_CASE("whole loss: the compositions as users write them") {
-  expect(testing::check_loss(serial{}, MarginSoftmax{ArcMargin{0.5}, 16.0}));
-  expect(testing::check_loss(serial{}, MarginSoftmax{CosMargin{0.35}, 16.0, FocalLoss{2}}));
-  expect(testing::check_loss(serial{}, MarginSoftmax{SphereMargin{4.0}, 9.0, CrossEntropy{}, HardNegatives{0.2}}));
-  expect(testing::check_loss(serial{}, MarginSoftmax{Annealed<>{}, 9.0, FocalLoss{1.5}, HardNegatives<Fixed>{0.2}}));
+  expect(testing::check_loss(on::serial{}, MarginSoftmax{ArcMargin{0.5}, 16.0}));
+  expect(testing::check_loss(on::serial{}, MarginSoftmax{CosMargin{0.35}, 16.0, FocalLoss{2}}));
+  expect(testing::check_loss(on::serial{}, MarginSoftmax{SphereMargin{4.0}, 9.0, CrossEntropy{}, HardNegatives{0.2}}));
+  expect(testing::check_loss(on::serial{}, MarginSoftmax{Annealed<>{}, 9.0, FocalLoss{1.5}, HardNegatives<Fixed>{0.2}}));
 }
 
 TEST_CASE("whole loss: agrees with the plain loop, report and every reduction") {
@@ -353,7 +353,7 @@ TEST_CASE("whole loss: logits, a softmax of one's own, and logits_backward are t
     Guarded<double> z(p.rows, p.cols), gradient(p.rows, p.cols);
     std::vector<double> scale_gradient(size(p.rows));
     auto workspace = workspace_for(p.rows, p.cols);
-    Report const report = logits(serial{}, loss, batch, z.matrix(), view(workspace), options);
+    Report const report = logits(on::serial{}, loss, batch, z.matrix(), view(workspace), options);
     CHECK(report.top1 == r.report.top1);
     CHECK(report.hard_negatives == r.report.hard_negatives);
     double total = 0;
@@ -365,7 +365,7 @@ TEST_CASE("whole loss: logits, a softmax of one's own, and logits_backward are t
       for (idx j = 0; j < p.cols; ++j) z.at(i, j) = y < 0 ? 0 : std::exp(z.at(i, j)) / sum - (j == y ? 1 : 0);
     }
     CHECK(total == Approx(r.report.loss).epsilon(1e-12));
-    logits_backward(serial{}, loss, batch, z.matrix(), gradient.matrix(), options, view(scale_gradient));
+    logits_backward(on::serial{}, loss, batch, z.matrix(), gradient.matrix(), options, view(scale_gradient));
     for (idx i = 0; i < p.rows; ++i) {
       CHECK(scale_gradient[size(i)] == Approx(r.scale_gradient[size(i)]).epsilon(1e-10));
       for (idx j = 0; j < p.cols; ++j) CHECK(gradient.at(i, j) == Approx(r.gradient.at(i, j)).epsilon(1e-11).scale(1e-3));
@@ -415,7 +415,7 @@ TEST_CASE("whole loss: scaling laws") {
     CHECK(sum.report.loss == Approx(6 * a.report.loss).epsilon(1e-15));
     auto workspace = workspace_for(p.rows, p.cols);
     auto twice = a.gradient;
-    loss_and_gradient(serial{}, loss, p.weighted(), twice.matrix(), view(workspace), {.write = Write::accumulate});
+    loss_and_gradient(on::serial{}, loss, p.weighted(), twice.matrix(), view(workspace), {.write = Write::accumulate});
     for (idx i = 0; i < p.rows; ++i)
       for (idx j = 0; j < p.cols; ++j) CHECK(twice.at(i, j) == Approx(2 * a.gradient.at(i, j)).epsilon(1e-15));
   }
@@ -443,10 +443,10 @@ TEST_CASE("whole loss: dL/ds of each row against central differences") {
     auto const r = run(loss, batch, options);
     std::vector<SavedRow> saved(size(p.rows));
     auto workspace = workspace_for(p.rows, p.cols);
-    loss_value(serial{}, loss, batch, view(workspace), options, Outputs<double>{{}, {}, view(saved)});
+    loss_value(on::serial{}, loss, batch, view(workspace), options, Outputs<double>{{}, {}, view(saved)});
     std::vector<double> later(size(p.rows));
     Guarded<double> gradient(p.rows, p.cols);
-    loss_gradient(serial{}, loss, batch, saved, gradient.matrix(), options, view(later));
+    loss_gradient(on::serial{}, loss, batch, saved, gradient.matrix(), options, view(later));
     auto no_upstream = batch;
     no_upstream.upstream = {};
     for (idx i = 0; i < p.rows; ++i) {
@@ -508,11 +508,11 @@ struct Head {
     return {losskit::matrix(unit_x, rows, width), losskit::matrix(unit_w, classes, width), view(norms_x), view(norms_w)};
   }
   void forward() {
-    cosine_layer(serial{}, losskit::matrix(x, rows, width), losskit::matrix(w, classes, width), layer(),
+    cosine_layer(on::serial{}, losskit::matrix(x, rows, width), losskit::matrix(w, classes, width), layer(),
                  losskit::matrix(cosines, rows, classes));
   }
   void backward(VectorView<double const> dnorms = {}) {
-    cosine_layer_backward(serial{}, layer(), losskit::matrix(dcosines, rows, classes), losskit::matrix(dx, rows, width),
+    cosine_layer_backward(on::serial{}, layer(), losskit::matrix(dcosines, rows, classes), losskit::matrix(dx, rows, width),
                           losskit::matrix(dw, classes, width), {}, Write::assign, dnorms);
   }
 };
@@ -525,7 +525,7 @@ TEST_CASE("head: x . dx = 0 and w . dW = 0") {
     h.forward();
     Batch const batch(losskit::matrix(h.cosines, h.rows, h.classes), h.labels);
     auto workspace = workspace_for(h.rows, h.classes);
-    loss_and_gradient(serial{}, loss, batch, losskit::matrix(h.dcosines, h.rows, h.classes), view(workspace));
+    loss_and_gradient(on::serial{}, loss, batch, losskit::matrix(h.dcosines, h.rows, h.classes), view(workspace));
     h.backward();
     auto const orthogonal = [&](std::vector<double> const& a, std::vector<double> const& d, idx n) {
       for (idx i = 0; i < n; ++i) {
@@ -559,7 +559,7 @@ TEST_CASE("head: dx and dw against central differences, with a fixed scale and t
           scales[size(i)] = s.value.v, slopes[size(i)] = s.slope.v;
         }
         if (through_norm) batch.scales = view(scales);
-        return loss_and_gradient(serial{}, loss, batch, losskit::matrix(h.dcosines, h.rows, h.classes), view(workspace), {},
+        return loss_and_gradient(on::serial{}, loss, batch, losskit::matrix(h.dcosines, h.rows, h.classes), view(workspace), {},
                                  Outputs<double>{{}, view(scale_gradient), {}}).loss;
       };
       value();

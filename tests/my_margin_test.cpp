@@ -15,7 +15,7 @@ static_assert(std::is_same_v<::thrust::device_system_tag, ::thrust::cpp::tag>, "
 using namespace test;
 
 TEST_CASE("the example's margin keeps the laws on thrust") {
-  losskit::thrust<::thrust::omp::tag> const backend;
+  losskit::on::thrust<::thrust::omp::tag> const backend;
   auto const verdict = losskit::testing::check_loss(backend, MarginSoftmax{LiArc{}, 16.0, FocalLoss{2}});
   INFO(verdict.text);
   CHECK(static_cast<bool>(verdict));
@@ -29,7 +29,7 @@ TEST_CASE("the example's margin on thrust and serial") {
     return loss_and_gradient(backend, loss, p.plain(), gradient.matrix(), view(workspace));
   };
   Guarded<float> a(37, 1003), b(37, 1003);
-  Report const expected = run(serial{}, a), report = run(losskit::thrust<::thrust::omp::tag>{}, b);
+  Report const expected = run(on::serial{}, a), report = run(losskit::on::thrust<::thrust::omp::tag>{}, b);
   CHECK(report.loss == doctest::Approx(expected.loss).epsilon(1e-6));
   CHECK(report.top1 == expected.top1);
   for (idx i = 0; i < 37; ++i)

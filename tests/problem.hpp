@@ -69,10 +69,10 @@ struct AnyObjective {
 
 // Every margin under every rule that it may have.
 using every_margin =
-    Policies<NoMargin, CosMargin<>, CosMargin<Easy>, CosMargin<None, Detached>, ArcMargin<>, ArcMargin<None>, ArcMargin<LegacyLinear>,
-             ArcMargin<ContinuousLinear>, ArcMargin<Clamp>, ArcMargin<FallToCosine>, ArcMargin<Easy>, ArcMargin<None, Detached>,
-             ArcMargin<Monotone, Detached>, SphereMargin<>, SphereMargin<None>, SphereMargin<ContinuousLinear>, SphereMargin<Clamp>,
-             CombinedMargin<>, CombinedMargin<None>, CombinedMargin<LegacyLinear>, CombinedMargin<ContinuousLinear>,
+    Policies<NoMargin, CosMargin<>, CosMargin<Easy>, CosMargin<NoRule, Detached>, ArcMargin<>, ArcMargin<NoRule>, ArcMargin<LegacyLinear>,
+             ArcMargin<ContinuousLinear>, ArcMargin<Clamp>, ArcMargin<FallToCosine>, ArcMargin<Easy>, ArcMargin<NoRule, Detached>,
+             ArcMargin<Monotone, Detached>, SphereMargin<>, SphereMargin<NoRule>, SphereMargin<ContinuousLinear>, SphereMargin<Clamp>,
+             CombinedMargin<>, CombinedMargin<NoRule>, CombinedMargin<LegacyLinear>, CombinedMargin<ContinuousLinear>,
              CombinedMargin<Clamp>, CombinedMargin<FallToCosine>, CombinedMargin<Easy>, Annealed<>, Annealed<ArcMargin<LegacyLinear>>>;
 struct Margins : AnyMargin<every_margin> {};  // a type of its own: a short name in every instance
 using Loss = MarginSoftmax<Margins, AnyObjective, AnyRest>;
@@ -85,10 +85,10 @@ inline std::vector<Margins> all_margins() {
   std::vector<Margins> all = defaults_of(every_margin{});
   auto const add = [&](auto... margin) { (all.push_back(Margins{{margin}}), ...); };
   add(CosMargin{0.1}, CosMargin{-0.2}, CosMargin<Easy>{0.25, Easy{0.25}}, ArcMargin{0.1}, ArcMargin{-0.3}, ArcMargin{1.4}, ArcMargin{3.0});
-  add(ArcMargin<None>{1.2}, ArcMargin<LegacyLinear>{1.2}, ArcMargin<ContinuousLinear>{1.2}, ArcMargin<Clamp>{0.8, Clamp{0.05}},
+  add(ArcMargin<NoRule>{1.2}, ArcMargin<LegacyLinear>{1.2}, ArcMargin<ContinuousLinear>{1.2}, ArcMargin<Clamp>{0.8, Clamp{0.05}},
       ArcMargin<Clamp>{-0.4, Clamp{0.02}}, ArcMargin<FallToCosine>{1.2}, ArcMargin<Easy>{0.7, Easy{-0.4}});
   add(SphereMargin{1.7}, SphereMargin{3.0}, SphereMargin{2.5}, SphereMargin{0.6}, SphereMargin{16.0}, SphereMargin<Clamp>{1.7, Clamp{0}});
-  add(CombinedMargin{1.5, 0.4, 0.1}, CombinedMargin{2.0, -0.5, 0.1}, CombinedMargin{0.7, 0.6, -0.1}, CombinedMargin<None>{1.4, 0.3, 0.1},
+  add(CombinedMargin{1.5, 0.4, 0.1}, CombinedMargin{2.0, -0.5, 0.1}, CombinedMargin{0.7, 0.6, -0.1}, CombinedMargin<NoRule>{1.4, 0.3, 0.1},
       CombinedMargin<ContinuousLinear>{1.6, 0.3, 0.2}, CombinedMargin<Clamp>{1.6, 0.3, 0.2}, CombinedMargin<LegacyLinear>{1, 0.9, 0.3});
   add(Annealed<>{SphereMargin{3.0}, 0.5}, Annealed<>{SphereMargin{4.0}, 1500},
       Annealed<ArcMargin<LegacyLinear>>{ArcMargin<LegacyLinear>{0.9}, 1});

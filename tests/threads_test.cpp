@@ -120,19 +120,19 @@ void same_on_every_executor(idx rows, idx cols, double scale, bool large = false
   INFO(rows << " x " << cols << ", s = " << scale << ", " << sizeof(T));
   Problem<T> p(rows, cols, 3);
   if (rows > 2) p.labels[1] = -1;
-  auto const one = bits_of<T>(losskit::eigen{}, p, scale, large);
-  CHECK(one == bits_of<T>(losskit::eigen{}, p, scale, large));
+  auto const one = bits_of<T>(losskit::on::eigen{}, p, scale, large);
+  CHECK(one == bits_of<T>(losskit::on::eigen{}, p, scale, large));
   for (int const threads : {1, 2, 3, 8}) {
     INFO(threads << " threads");
-    CHECK(one == bits_of<T>(losskit::eigen{openmp{threads}}, p, scale, large));
+    CHECK(one == bits_of<T>(losskit::on::eigen{openmp{threads}}, p, scale, large));
     if (large) continue;
-    CHECK(one == bits_of<T>(losskit::eigen{StdThreads{threads}}, p, scale, large));
-    CHECK(one == bits_of<T>(losskit::eigen{Tbb{threads}}, p, scale, large));
+    CHECK(one == bits_of<T>(losskit::on::eigen{StdThreads{threads}}, p, scale, large));
+    CHECK(one == bits_of<T>(losskit::on::eigen{Tbb{threads}}, p, scale, large));
   }
   if (large) return;
-  for (int const claimed : {2, 5, 64}) CHECK(one == bits_of<T>(losskit::eigen{Backwards{claimed}}, p, scale, large));
-  auto const reference = bits_of<T>(serial{}, p, scale, large);
-  CHECK(reference == bits_of<T>(serial{}, p, scale, large));
+  for (int const claimed : {2, 5, 64}) CHECK(one == bits_of<T>(losskit::on::eigen{Backwards{claimed}}, p, scale, large));
+  auto const reference = bits_of<T>(on::serial{}, p, scale, large);
+  CHECK(reference == bits_of<T>(on::serial{}, p, scale, large));
 }
 
 }  // namespace
@@ -150,7 +150,7 @@ TEST_CASE("same bits: gradients written past the caches") { same_on_every_execut
 TEST_CASE("same bits: rows one by one, wherever they lie in memory") {
   Problem<float> p(11, 5003, 5), q(11, 5003, 5, 7, 3);
   MarginSoftmax const loss{ArcMargin{0.5}, 64.0};
-  auto const backend = losskit::eigen{openmp{3}};
+  auto const backend = losskit::on::eigen{openmp{3}};
   Options const options{.reduction = Reduction::sum};
   Guarded<float> whole(11, 5003), apart(11, 5003, 7, 3), single(11, 5003);
   std::vector<std::byte> workspace(workspace_bytes<float>(backend, 11, 5003, Placement::out_of_place));
@@ -176,12 +176,12 @@ TEST_CASE("same bits: the cosine layer and its backward") {
     cosine_layer_backward(backend, layer, dc.cosines.matrix(), losskit::matrix(dx, 130, 65), losskit::matrix(dw, 1200, 65));
     return Bits<T>{{cosines, dx, dw, norms_x, norms_w}, {}};
   };
-  auto const one = layer_bits(losskit::eigen{}, 0.0F);
-  auto const two = layer_bits(losskit::eigen{}, 0.0);
+  auto const one = layer_bits(losskit::on::eigen{}, 0.0F);
+  auto const two = layer_bits(losskit::on::eigen{}, 0.0);
   for (int const threads : {1, 2, 3, 8}) {
-    CHECK(one == layer_bits(losskit::eigen{openmp{threads}}, 0.0F));
-    CHECK(one == layer_bits(losskit::eigen{StdThreads{threads}}, 0.0F));
-    CHECK(one == layer_bits(losskit::eigen{Backwards{threads}}, 0.0F));
-    CHECK(two == layer_bits(losskit::eigen{Tbb{threads}}, 0.0));
+    CHECK(one == layer_bits(losskit::on::eigen{openmp{threads}}, 0.0F));
+    CHECK(one == layer_bits(losskit::on::eigen{StdThreads{threads}}, 0.0F));
+    CHECK(one == layer_bits(losskit::on::eigen{Backwards{threads}}, 0.0F));
+    CHECK(two == layer_bits(losskit::on::eigen{Tbb{threads}}, 0.0));
   }
 }

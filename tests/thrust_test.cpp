@@ -14,8 +14,8 @@ using namespace test;
 
 namespace {
 
-losskit::thrust<> const backend;
-static_assert(std::is_same_v<decltype(losskit::thrust{}), losskit::thrust<::thrust::device_system_tag>>);
+losskit::on::thrust<> const backend;
+static_assert(std::is_same_v<decltype(losskit::on::thrust{}), losskit::on::thrust<::thrust::device_system_tag>>);
 
 // f() on so many threads of the system, as far as it has threads.
 template <class F>
@@ -48,7 +48,7 @@ void same_bits(Loss const& loss, idx rows, idx cols) {
                          &Everything<T>::later_sum, &Everything<T>::z, &Everything<T>::dz})
       CHECK((a.*g).same_bits(b.*g));
   };
-  auto const one = run(losskit::eigen{});
+  auto const one = run(losskit::on::eigen{});
   for (int const threads : {1, 2, 3, 8}) {
     INFO(threads << " threads");
     expect_same(one, on_threads(threads, [&] { return run(backend); }));
@@ -89,7 +89,7 @@ TEST_CASE("same bits: a gradient written past the caches") {
     CHECK(gradient.guards_hold());
     return gradient;
   };
-  auto const one = run(losskit::eigen{});
+  auto const one = run(losskit::on::eigen{});
   for (int const threads : {1, 3}) CHECK(one.same_bits(on_threads(threads, [&] { return run(backend); })));
 }
 

@@ -98,7 +98,7 @@ Row margin_softmax(Memory const& m, idx rows, idx cols, double reads_and_writes,
   std::size_t const cells = static_cast<std::size_t>(rows * cols),
                     copies = std::max<std::size_t>(1, total * sizeof(float) / sizeof(S) / cells);
   S *const in = reinterpret_cast<S*>(m.a), *const out = reinterpret_cast<S*>(m.b);
-  cuda const gpu{};
+  on::cuda const gpu{};
   MarginSoftmax const loss{ArcMargin{0.5}, 64.0};
   double const bytes = double(cells) * sizeof(S);
   return race(
@@ -120,7 +120,7 @@ Row margin_softmax(Memory const& m, idx rows, idx cols, double reads_and_writes,
 template <class L>
 Row point_loss(Memory const& m, L const& loss, double must, double aim) {
   idx const n = idx(1) << 28;
-  cuda const gpu{};
+  on::cuda const gpu{};
   double const bytes = double(n) * 4;
   return race(std::string(L::name) + " loss + gradient, float", "2^28", 3 * bytes, must, aim,
               [&](int) {

@@ -20,7 +20,7 @@ int main(int count, char** arguments) {
   float *in = nullptr, *out = nullptr;
   long* labels = nullptr;
   std::byte* workspace = nullptr;
-  cuda const gpu{};
+  on::cuda const gpu{};
   std::size_t const bytes = workspace_bytes<float>(gpu, rows, cols, Placement::out_of_place);
   bool const there = cudaMalloc(&in, cosines.size() * 4) == cudaSuccess && cudaMalloc(&out, cosines.size() * 4) == cudaSuccess &&
                      cudaMalloc(&labels, static_cast<std::size_t>(rows) * 8) == cudaSuccess &&

@@ -25,7 +25,7 @@ struct PointLossFunction : torch::autograd::Function<PointLossFunction<Loss>> {
     thread_local std::vector<std::byte> workspace;
     workspace.resize(losskit::point_workspace_bytes(prediction.size(0), prediction.size(1)));
     losskit::PointReport const report = losskit::loss_and_gradient(
-        losskit::eigen{}, loss, matrix_of(prediction), matrix_of(truth), matrix_of(gradient),
+        losskit::on::eigen{}, loss, matrix_of(prediction), matrix_of(truth), matrix_of(gradient),
         losskit::view(workspace), {.reduction = losskit::Reduction::batch_mean}, {.weights = weights});
     context->save_for_backward({gradient});
     return torch::scalar_tensor(report.loss);

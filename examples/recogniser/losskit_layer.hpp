@@ -29,7 +29,7 @@ struct MarginSoftmaxFunction : torch::autograd::Function<MarginSoftmaxFunction<L
                             losskit::Report& report) {
     at::Tensor const gradient = cosines.detach();  // the same memory
     losskit::Batch const batch{matrix_of(cosines), labels_of(labels)};
-    losskit::eigen const backend{};
+    losskit::on::eigen const backend{};
     // Kept from batch to batch; one for each thread that trains.
     thread_local std::vector<std::byte> workspace;
     workspace.resize(losskit::workspace_bytes<float>(backend, cosines.size(0), cosines.size(1),

@@ -35,9 +35,9 @@ void for_each(Policies<P...>, F f) {
 }
 
 // A margin with another rule past pi, or the detached slope, is another word.
-using margins = Policies<NoMargin, CosMargin<>, CosMargin<Easy>, ArcMargin<>, ArcMargin<None>, ArcMargin<LegacyLinear>,
+using margins = Policies<NoMargin, CosMargin<>, CosMargin<Easy>, ArcMargin<>, ArcMargin<NoRule>, ArcMargin<LegacyLinear>,
                          ArcMargin<ContinuousLinear>, ArcMargin<Clamp>, ArcMargin<FallToCosine>, ArcMargin<Easy>,
-                         ArcMargin<None, Detached>, SphereMargin<>, SphereMargin<Clamp>, CombinedMargin<>, CombinedMargin<None>,
+                         ArcMargin<NoRule, Detached>, SphereMargin<>, SphereMargin<Clamp>, CombinedMargin<>, CombinedMargin<NoRule>,
                          CombinedMargin<ContinuousLinear>, Annealed<>>;
 using rests = Policies<PlainRest, HardNegatives<>, HardNegatives<Fixed>>;
 using objectives = Policies<CrossEntropy, FocalLoss>;

@@ -15,7 +15,7 @@ int main() {
   cosines << 0.8f, 0.1f, -0.3f, 0.2f, 0.5f, 0.4f;
   std::vector<int> const labels{0, 2};
   losskit::Batch batch{cosines, labels};
-  losskit::eigen<losskit::openmp> const backend{losskit::openmp{}};
+  losskit::on::eigen<losskit::openmp> const backend{losskit::openmp{}};
   std::vector<std::byte> workspace(losskit::workspace_bytes<float>(backend, 2, 3, losskit::Placement::out_of_place));
 
   losskit::MarginSoftmax const loss{losskit::ArcMargin{0.5}, 16.0};

@@ -12,11 +12,11 @@ int main() {
   losskit::Batch batch{scores, labels};
   std::vector<float> memory(cosines.size());
   auto const gradient = losskit::matrix(memory, 2, 3);
-  std::vector<std::byte> workspace(losskit::workspace_bytes<float>(losskit::serial{}, 2, 3, losskit::Placement::out_of_place));
+  std::vector<std::byte> workspace(losskit::workspace_bytes<float>(losskit::on::serial{}, 2, 3, losskit::Placement::out_of_place));
 
   losskit::MarginSoftmax const loss{losskit::ArcMargin{0.5}, 16.0};
   auto const report =
-      losskit::loss_and_gradient(losskit::serial{}, loss, batch, gradient, losskit::view(workspace));
+      losskit::loss_and_gradient(losskit::on::serial{}, loss, batch, gradient, losskit::view(workspace));
   std::printf("loss %.4f, top-1 %d of %d\n", report.loss, static_cast<int>(report.top1), static_cast<int>(report.valid));
   return report.loss > 0 && memory[0] < 0 ? 0 : 1;
 }

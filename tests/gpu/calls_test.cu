@@ -23,10 +23,10 @@ void compare(L const& loss, idx rows, idx cols, idx gap = 0, idx offset = 0, idx
   exact.upstream = view(std::as_const(p.exact_upstream));
   if (own_scales) exact.scales = view(std::as_const(p.exact_scales));
   MatrixView<double> const truth_view{truth.data(), rows, cols, p.stride}, z_view{z.data(), rows, cols, p.stride};
-  std::vector<std::byte> memory(workspace_bytes<double>(serial{}, rows, cols, Placement::out_of_place));
+  std::vector<std::byte> memory(workspace_bytes<double>(on::serial{}, rows, cols, Placement::out_of_place));
   Report const expected =
-      loss_and_gradient(serial{}, loss, exact, truth_view, view(memory), options, {view(row_losses), view(scale_gradient), {}});
-  (void)logits(serial{}, loss, exact, z_view, view(memory), options);
+      loss_and_gradient(on::serial{}, loss, exact, truth_view, view(memory), options, {view(row_losses), view(scale_gradient), {}});
+  (void)logits(on::serial{}, loss, exact, z_view, view(memory), options);
 
   // The same on the device.
   OnDevice<S> cosines(p.cosines, offset), gradient(rows * p.stride, gradient_offset), later(rows * p.stride),
@@ -34,7 +34,7 @@ void compare(L const& loss, idx rows, idx cols, idx gap = 0, idx offset = 0, idx
   OnDevice<std::int64_t> labels(p.labels);
   OnDevice<T> weights(p.weights), class_weights(p.class_weights), upstream(p.upstream), scales(p.scales), losses(rows), ds(rows);
   OnDevice<SavedRow> saved(rows);
-  cuda const gpu{};
+  on::cuda const gpu{};
   OnDevice<std::byte> workspace(static_cast<idx>(workspace_bytes<S>(gpu, rows, cols, Placement::accumulate)));
   Batch batch(MatrixView<S const, device>(cosines.matrix(rows, cols, p.stride)), VectorView<std::int64_t const, device>(labels.view()));
   batch.weights = weights.view();
@@ -129,7 +129,7 @@ TEST_CASE("the same bits every time, and a captured graph gives them again") {
   OnDevice<std::int64_t> labels(p.labels);
   cudaStream_t stream;
   ok(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
-  cuda const gpu{stream};
+  on::cuda const gpu{stream};
   OnDevice<std::byte> workspace(static_cast<idx>(workspace_bytes<float>(gpu, rows, cols, Placement::out_of_place)));
   MarginSoftmax const loss{ArcMargin{0.5}, 64.0};
   Batch const batch(MatrixView<float const, device>(cosines.matrix(rows, cols, cols)),
@@ -160,7 +160,7 @@ TEST_CASE("what only the device can see: bad labels, weights and scales") {
   p.labels[2] = -1;
   OnDevice<float> cosines(p.cosines), gradient(rows * cols);
   OnDevice<std::int64_t> labels(p.labels);
-  cuda const gpu{};
+  on::cuda const gpu{};
   OnDevice<std::byte> workspace(static_cast<idx>(workspace_bytes<float>(gpu, rows, cols, Placement::out_of_place)));
   MarginSoftmax const loss{ArcMargin{0.5}, 64.0};
   Batch batch(MatrixView<float const, device>(cosines.matrix(rows, cols, cols)), VectorView<std::int64_t const, device>(labels.view()));
@@ -190,7 +190,7 @@ TEST_CASE("what the host can see is an error before any launch") {
   std::vector<float> on_host(16);
   OnDevice<float> cosines(std::vector<float>(16, 0.25F)), gradient(16);
   OnDevice<int> labels(std::vector<int>{1, 2});
-  cuda const gpu{};
+  on::cuda const gpu{};
   OnDevice<std::byte> workspace(static_cast<idx>(workspace_bytes<float>(gpu, rows, cols, Placement::out_of_place)));
   MarginSoftmax const loss{ArcMargin{0.5}, 64.0};
   VectorView<int const, device> const y = labels.view();
@@ -223,7 +223,7 @@ TEST_CASE("NaN stays in its row") {
   p.cosines[size(2 * cols + 6)] = -50;
   OnDevice<float> cosines(p.cosines), gradient(rows * cols), losses(rows);
   OnDevice<std::int64_t> labels(p.labels);
-  cuda const gpu{};
+  on::cuda const gpu{};
   OnDevice<std::byte> workspace(static_cast<idx>(workspace_bytes<float>(gpu, rows, cols, Placement::out_of_place)));
   Batch const batch(MatrixView<float const, device>(cosines.matrix(rows, cols, cols)),
                     VectorView<std::int64_t const, device>(labels.view()));

@@ -39,11 +39,11 @@ void compare_points(L const& loss, idx rows, idx cols, idx gap, idx offset) {
   PointOptions const options{.reduction = Reduction::weighted_mean, .upstream = 2};
   auto const on_host = [&](std::vector<double> const& v) { return MatrixView<double const>{v.data(), rows, cols, stride}; };
   PointReport const expected =
-      loss_and_gradient(serial{}, loss, on_host(xd), on_host(yd), MatrixView<double>{truth.data(), rows, cols, stride}, view(memory),
+      loss_and_gradient(on::serial{}, loss, on_host(xd), on_host(yd), MatrixView<double>{truth.data(), rows, cols, stride}, view(memory),
                         options, PointOutputs<double>{on_host(wd), {}});
   OnDevice<float> prediction(x, offset), target(y, offset), weights(w), gradient(std::vector<float>(x.size()), offset);
   OnDevice<std::byte> workspace(static_cast<idx>(memory.size()));
-  cuda const gpu{};
+  on::cuda const gpu{};
   PointOutputs<float, device> extra;
   extra.weights = weights.matrix(rows, cols, stride);
   PointReport const report =
@@ -79,9 +79,9 @@ TEST_CASE("rows of length one and the gradient back through them, rows of any si
   auto const d = numbers(rows * cols, -1, 1, 6);
   auto const xd = exactly(x), dd = exactly(d);
   std::vector<double> unit(xd.size()), norms(size(rows)), dx(xd.size());
-  normalize_rows(serial{}, MatrixView<double const>{xd.data(), rows, cols, cols}, MatrixView<double>{unit.data(), rows, cols, cols}, norms);
+  normalize_rows(on::serial{}, MatrixView<double const>{xd.data(), rows, cols, cols}, MatrixView<double>{unit.data(), rows, cols, cols}, norms);
   OnDevice<float> from(x), to(rows * cols), length(rows), upstream(d), back(rows * cols);
-  cuda const gpu{};
+  on::cuda const gpu{};
   normalize_rows(gpu, from.matrix(rows, cols, cols), to.matrix(rows, cols, cols), length.view());
   CHECK(apart(to.get(), unit) <= 1e-6);
   normalize_rows_backward(gpu, to.matrix(rows, cols, cols), length.view(), upstream.matrix(rows, cols, cols),
@@ -106,14 +106,14 @@ TEST_CASE("AdaCos: its state stays on the device, and the next step reads it the
   Problem<float> p(rows, cols);
   AdaCosScale const scale(cols, 1, 60);
   AdaCosState const start = scale.start();
-  std::vector<std::byte> memory(advance_workspace_bytes(rows) + workspace_bytes<double>(serial{}, rows, cols, Placement::no_gradient));
+  std::vector<std::byte> memory(advance_workspace_bytes(rows) + workspace_bytes<double>(on::serial{}, rows, cols, Placement::no_gradient));
   Batch const exact(MatrixView<double const>{p.exact.data(), rows, cols, cols}, p.labels);
-  AdaCosState const expected = advance(serial{}, scale, start, exact, view(memory));
+  AdaCosState const expected = advance(on::serial{}, scale, start, exact, view(memory));
 
   OnDevice<float> cosines(p.cosines);
   OnDevice<std::int64_t> labels(p.labels);
   OnDevice<AdaCosState> state(std::vector<AdaCosState>{start});
-  cuda const gpu{};
+  on::cuda const gpu{};
   OnDevice<std::byte> workspace(static_cast<idx>(memory.size() + workspace_bytes<float>(gpu, rows, cols, Placement::no_gradient)));
   Batch batch(MatrixView<float const, device>(cosines.matrix(rows, cols, cols)), VectorView<std::int64_t const, device>(labels.view()));
   advance(gpu, scale, state.view(), batch, workspace.view());
@@ -124,7 +124,7 @@ TEST_CASE("AdaCos: its state stays on the device, and the next step reads it the
   batch.scale = scale_of(state.view());
   Report const report =
       read(gpu, loss_value(gpu, MarginSoftmax{NoMargin{}, 1.0}, batch, workspace.view(), Options{.scale_ceiling = scale.ceiling()}));
-  Report const truth = loss_value(serial{}, MarginSoftmax{NoMargin{}, expected.scale}, exact, view(memory));
+  Report const truth = loss_value(on::serial{}, MarginSoftmax{NoMargin{}, expected.scale}, exact, view(memory));
   CHECK(report.loss == doctest::Approx(truth.loss).epsilon(1e-5));
 }
 
@@ -135,14 +135,14 @@ TEST_CASE("the cosine layer, with cuBLAS's products") {
   auto const xd = exactly(x), wd = exactly(w), dd = exactly(dc);
   std::vector<double> ux(xd.size()), uw(wd.size()), nx(size(rows)), nw(size(classes)), c(dd.size()), gx(xd.size()), gw(wd.size());
   CosineLayer<double> const exact{{ux.data(), rows, width, width}, {uw.data(), classes, width, width}, view(nx), view(nw)};
-  cosine_layer(serial{}, MatrixView<double const>{xd.data(), rows, width, width},
+  cosine_layer(on::serial{}, MatrixView<double const>{xd.data(), rows, width, width},
                MatrixView<double const>{wd.data(), classes, width, width}, exact, MatrixView<double>{c.data(), rows, classes, classes});
-  cosine_layer_backward(serial{}, exact, MatrixView<double const>{dd.data(), rows, classes, classes},
+  cosine_layer_backward(on::serial{}, exact, MatrixView<double const>{dd.data(), rows, classes, classes},
                         MatrixView<double>{gx.data(), rows, width, width}, MatrixView<double>{gw.data(), classes, width, width});
   cublasHandle_t handle;
   REQUIRE(cublasCreate(&handle) == CUBLAS_STATUS_SUCCESS);
   OnDevice<std::byte> memory(32 << 20);
-  cuda const gpu{cudaStream_t{}, cublas{handle, memory.view()}};
+  on::cuda const gpu{cudaStream_t{}, on::cublas{handle, memory.view()}};
   OnDevice<float> dx(x), dw(w), up(dc), unit_x(rows * width), unit_w(classes * width), norms_x(rows), norms_w(classes),
       cosines(rows * classes), grad_x(rows * width), grad_w(classes * width);
   CosineLayer<float, device> const layer{unit_x.matrix(rows, width, width), unit_w.matrix(classes, width, width), norms_x.view(),

@@ -18,12 +18,12 @@ void compare_fused(L const& loss) {
     idx const rows = 4;
     Problem<float> p(rows, cols);
     std::vector<double> truth(p.exact.size());
-    std::vector<std::byte> memory(workspace_bytes<double>(serial{}, rows, cols, Placement::out_of_place));
-    Report const expected = loss_and_gradient(serial{}, loss, Batch(MatrixView<double const>{p.exact.data(), rows, cols, cols}, p.labels),
+    std::vector<std::byte> memory(workspace_bytes<double>(on::serial{}, rows, cols, Placement::out_of_place));
+    Report const expected = loss_and_gradient(on::serial{}, loss, Batch(MatrixView<double const>{p.exact.data(), rows, cols, cols}, p.labels),
                                               MatrixView<double>{truth.data(), rows, cols, cols}, view(memory));
     OnDevice<float> cosines(p.cosines);
     OnDevice<std::int64_t> labels(p.labels);
-    cuda const gpu{};
+    on::cuda const gpu{};
     OnDevice<std::byte> workspace(static_cast<idx>(workspace_bytes<float>(gpu, rows, cols, Placement::in_place)));
     auto const c = cosines.matrix(rows, cols, cols);
     Batch const batch(MatrixView<float const, device>(c), VectorView<std::int64_t const, device>(labels.view()));

@@ -8,10 +8,10 @@
 namespace test {
 
 using namespace losskit;
-using OnCuda = losskit::thrust<::thrust::cuda::tag>;
+using OnCuda = losskit::on::thrust<::thrust::cuda::tag>;
 static_assert(std::is_same_v<OnCuda::space, device>);
-static_assert(std::is_same_v<decltype(losskit::thrust{cudaStream_t{}}), OnCuda>);
-static_assert(std::is_same_v<losskit::thrust<::thrust::cpp::tag>::space, host>);
+static_assert(std::is_same_v<decltype(losskit::on::thrust{cudaStream_t{}}), OnCuda>);
+static_assert(std::is_same_v<losskit::on::thrust<::thrust::cpp::tag>::space, host>);
 
 template <class T>
 struct Memory {
@@ -46,7 +46,7 @@ template double every_call(cudaStream_t, Memory<float> const&);
 template double every_call(cudaStream_t, Memory<double> const&);
 
 double on_host(Batch<float, int> const& batch, MatrixView<float> gradient, WorkspaceIn<host> workspace) {
-  losskit::thrust<::thrust::cpp::tag> const backend;
+  losskit::on::thrust<::thrust::cpp::tag> const backend;
   return loss_and_gradient(backend, MarginSoftmax{ArcMargin{0.5}, 64.0}, batch, gradient, workspace).loss;
 }
 

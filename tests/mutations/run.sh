@@ -194,20 +194,20 @@ mutate "simd: the tail's mask one off"                   $f ': P::first_lanes(co
 mutate "simd: lanes before the hole lost"                $f 'P::first_lanes(hole - j) |' 'P::first_lanes(0) |' backends
 mutate "simd: the row's end not written"                 $f 'if (j < n) f(Some{j, n - j});' '' heads
 mutate "simd: the end of a row summed unmasked"          $f 'sums.add(careful<Sums>(c, Some{full, end - full}, end - full,' 'sums.add(careful<Sums>(c, Some{full, end - full}, W,' backends
-mutate "simd: outside cosines not tamed"                 $f 'if (P::any_outside(x0, x1, x2, x3)) [[unlikely]]' 'if (false)' edges
+mutate "simd: outside cosines not clamped_cosine"                 $f 'if (P::any_outside(x0, x1, x2, x3)) [[unlikely]]' 'if (false)' edges
 mutate "simd: accumulate forgets the target's place"     $f 'waiting_.slope += g[y];' ';' backends
 mutate "simd: what waits for a shorter block is not ended" $f 'if (end < begin + block) finish_waiting();' '' heads
 mutate "simd: one stage for two blocks"                  $f 'stages[begin / block % 2]' 'stages[0]' heads
 mutate "simd: what is added is not scaled"               $f 'to.add(g + begin, P(factor) * to.load(stage));' 'to.add(g + begin, to.load(stage));' heads
 mutate "simd: the first end of a streamed row"           $f 'for (idx j = 0; j < w.aligned; ++j)' 'for (idx j = 1; j < w.aligned; ++j)' heads
-mutate "simd: a row written back to front loses its tail" $f 'if (whole < waiting_.n) late(Some{whole, waiting_.n - whole});' '' backends
+mutate "simd: a row written back to front loses its tail" $f 'if (whole < waiting_.n) pipelined(Some{whole, waiting_.n - whole});' '' backends
 f=core/twice.hpp
 mutate "twice: the halves of a sum"                      $f '(a_ + b_).sum()' 'a_.sum()' heads
 mutate "twice: the second half's tail"                   $f 'P::load_some(p + P::width, m - P::width)' 'P::load_some(p, m - P::width)' heads
 mutate "twice: the second half's mask"                   $f 'P::first_lanes(m > P::width ? m - P::width : 0)' 'P::first_lanes(m)' heads golden
 f=team/lanes.hpp
-mutate "lanes: no barrier before the warps' sums are read" $f '*this->template mail<X>(lane / warp) = x;
-      this->sync();' '*this->template mail<X>(lane / warp) = x;' lanes_tsan
+mutate "lanes: no barrier before the warps' sums are read" $f '*this->template warp_slot<X>(lane / warp) = x;
+      this->sync();' '*this->template warp_slot<X>(lane / warp) = x;' lanes_tsan
 mutate "lanes: no barrier before the sum is read"        $f 'this->sync();
       x = *all;' 'x = *all;' lanes_tsan
 mutate "lanes: a warp's sum is no barrier"               $f 'this->sync();  // a shuffle orders no memory' '' lanes_tsan
@@ -222,8 +222,8 @@ mutate "lanes: 32-bit positions"                         $f 'idx(pack) * W - shi
 mutate "lanes: a cluster's lanes take each other's packs" $f 'pack += stride;' 'pack += Group::lanes;' lanes
 mutate "lanes: hole not skipped"                         $f 'l >= 0 && l < W) one = without' 'false) one = without' lanes
 mutate "lanes: lanes outside the row summed"             $f 'if (!at.whole()) one = within(one, at.from, at.to);' '' lanes
-mutate "lanes: outside cosines not tamed"                $f 'if (!inside)' 'if (false)' lanes
-mutate "lanes: odd by the spacing of what computes"      $f 'tamed<T, S>(raw' 'tamed<T, T>(raw' lanes_device
+mutate "lanes: outside cosines not clamped_cosine"                $f 'if (!inside)' 'if (false)' lanes
+mutate "lanes: odd by the spacing of what computes"      $f 'clamped_cosine<T, S>(raw' 'clamped_cosine<T, T>(raw' lanes_device
 mutate "lanes: accumulate assigns"                       $f 'add ? at.add(g, x) : at.store(g, x);' 'at.store(g, x);' lanes
 mutate "lanes: the target's slope dropped"               $f 'if (l == target) x.v[l] = slope;' '' lanes
 mutate "lanes: every lane does what one should"          $f 'if (lane() == 0) f();' 'f();' lanes_tsan
@@ -235,17 +235,17 @@ mutate "pack: a neighbour's number kept"                 $f '? p[i] : static_cas
 mutate "the target's cosine overwritten before it is read (gradient)" row/row.hpp 'team.sync();  // the target was read' '' lanes_tsan
 f=loss/margin_softmax.hpp
 mutate "the target's cosine overwritten before it is read (logits)" $f 'team.sync();  // the target was read
-    auto const sums = team.sum(c, n, silent ? -1 : y, odd, Sums{}, [=](Sums& sum, auto at, X raw' 'auto const sums = team.sum(c, n, silent ? -1 : y, odd, Sums{}, [=](Sums& sum, auto at, X raw' lanes_tsan
+    auto const sums = team.sum(c, n, skipped ? -1 : y, odd, Sums{}, [=](Sums& sum, auto at, X raw' 'auto const sums = team.sum(c, n, skipped ? -1 : y, odd, Sums{}, [=](Sums& sum, auto at, X raw' lanes_tsan
 mutate "the target's upstream overwritten before it is read" $f 'team.sync();  // the target was read
-    auto const sums = team.sum(c, n, silent ? -1 : y, odd, Sums{}, [=](Sums& sum, auto at, X, X x)' 'auto const sums = team.sum(c, n, silent ? -1 : y, odd, Sums{}, [=](Sums& sum, auto at, X, X x)' lanes_tsan
+    auto const sums = team.sum(c, n, skipped ? -1 : y, odd, Sums{}, [=](Sums& sum, auto at, X, X x)' 'auto const sums = team.sum(c, n, skipped ? -1 : y, odd, Sums{}, [=](Sums& sum, auto at, X, X x)' lanes_tsan
 mutate "device: labels not checked"                      $f 'if (label(i) < 0 || label(i) >= batch.cosines.cols) return' 'if (label(i) < 0) return' lanes_device
 mutate "device: an ignored row at fault"                 $f 'if (ignored(i)) return {};' '' lanes_device
 mutate "device: the ceiling of scales not checked"       $f '&& s <= options.scale_ceiling)' ')' lanes_device
 mutate "device: the last fault"                          $f 'b.fault.row < fault.row' 'b.fault.row > fault.row' lanes_device
 mutate "device: faulty rows keep their gradient"         $f 'return ignored(i) || fault(i).what != Fault::none;' 'return ignored(i);' lanes_device
 mutate "device: faulty rows keep their gradient in logits_backward" $f 'if (rows.fault(i).what != Fault::none) {' 'if (false) {' lanes_device
-mutate "device: faulty rows not counted as valid"        $f 'if (rows.ignored(i)) return;' 'if (rows.silent(i)) return;' lanes_device
-mutate "advance: a bad row counted"                      loss/advance.hpp 'if (rows.silent(i)) {' 'if (rows.ignored(i)) {' lanes_device
+mutate "device: faulty rows not counted as valid"        $f 'if (rows.ignored(i)) return;' 'if (rows.skipped(i)) return;' lanes_device
+mutate "advance: a bad row counted"                      loss/advance.hpp 'if (rows.skipped(i)) {' 'if (rows.ignored(i)) {' lanes_device
 mutate "advance: the state's scale not read"             loss/advance.hpp 'rows.batch.scale = scale_of(state);' '' edges
 mutate "clamped border at 1 eps"                         team/cosines.hpp '1 + 16 * stored' '1 + 1 * stored' edges
 mutate "infinite cosines clamped"                        team/cosines.hpp 'return T(NAN);' '' edges

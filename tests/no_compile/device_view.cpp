@@ -17,5 +17,5 @@ void call(losskit::MatrixView<float, Space> cosines, losskit::VectorView<int, Sp
           std::vector<std::byte>& workspace) {
   losskit::Batch batch{cosines, labels};
   losskit::MarginSoftmax const loss{losskit::ArcMargin{0.5}, 64.0};
-  losskit::loss_and_gradient(losskit::serial{}, loss, batch, cosines, losskit::view(workspace));
+  losskit::loss_and_gradient(losskit::on::serial{}, loss, batch, cosines, losskit::view(workspace));
 }

@@ -17,5 +17,5 @@ void call(losskit::MatrixView<float> cosines, std::vector<int> const& labels, lo
           std::vector<std::byte>& workspace) {
   losskit::Batch batch{cosines, labels};
   losskit::MarginSoftmax const loss{losskit::ArcMargin{0.5}, 64.0};
-  losskit::loss_and_gradient(losskit::serial{}, loss, batch, gradient, losskit::view(workspace));
+  losskit::loss_and_gradient(losskit::on::serial{}, loss, batch, gradient, losskit::view(workspace));
 }

@@ -1,5 +1,5 @@
 // Eigen's own objects as views. Matrices must be row-major, one sample a row; a column-major one is a compile-time error,
-// never a silent copy.
+// never a skipped copy.
 #pragma once
 #include <Eigen/Core>
 #include <type_traits>

@@ -1,6 +1,6 @@
 // cublas: the products of the cosine layer on a GPU, for the cuda backend. Link cuBLAS.
 //
-//   cuda gpu{stream, cublas{handle, memory}};
+//   on::cuda gpu{stream, on::cublas{handle, memory}};
 //   cosine_layer(gpu, x, w, layer, cosines);
 //
 // The handle is the caller's. `memory`, device memory of the caller's, is what cuBLAS works in: with memory of its own for each
@@ -39,6 +39,8 @@ inline constexpr cudaDataType_t cublas_type<__nv_bfloat16> = CUDA_R_16BF;
 
 }  // namespace detail
 
+namespace on {
+
 class cublas {
  public:
   explicit cublas(cublasHandle_t handle, VectorView<std::byte, device> memory = {}) : handle_(handle), memory_(memory) {}
@@ -66,5 +68,7 @@ class cublas {
   cublasHandle_t handle_;
   VectorView<std::byte, device> memory_;
 };
+
+}  // namespace on
 
 }  // namespace losskit::inline LOSSKIT_ISA

@@ -1,7 +1,7 @@
 // cuda: the same row over the lanes of a GPU. Needs nvcc; no flag but -std=c++20.
 //
-//   cuda gpu{stream};                                   losses, point losses, normalisation
-//   cuda gpu{stream, cublas{handle}};                   and the cosine layer (backend/cublas.cuh)
+//   on::cuda gpu{stream};                                   losses, point losses, normalisation
+//   on::cuda gpu{stream, on::cublas{handle}};               and the cosine layer (backend/cublas.cuh)
 //   auto pending = loss_and_gradient(gpu, loss, batch, gradient, workspace);
 //   Report report = read(gpu, pending);                 waits for the stream; throws LabelError for a bad label
 //
@@ -45,7 +45,7 @@ __device__ X swapped(X x, int d) {
 }
 
 // 16 bytes from global to shared memory, past the registers.
-inline __device__ void ask_for(void* to, void const* from) {
+inline __device__ void copy_16_async(void* to, void const* from) {
   auto const where = static_cast<unsigned>(__cvta_generic_to_shared(to));
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(where), "l"(__cvta_generic_to_global(from)) : "memory");
@@ -54,7 +54,7 @@ inline __device__ void ask_for(void* to, void const* from) {
   (void)where;
 #endif
 }
-inline __device__ void wait_for_asked() {
+inline __device__ void wait_copies_of_lane() {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
   asm volatile("cp.async.wait_all;" ::: "memory");
 #endif
@@ -66,8 +66,8 @@ struct WarpGroup {
 
   template <class P>
   __device__ P* room() const { return reinterpret_cast<P*>(memory); }
-  __device__ void ask(void* to, void const* from) const { ask_for(to, from); }
-  __device__ void arrived() const { wait_for_asked(); }
+  __device__ void copy_async(void* to, void const* from) const { copy_16_async(to, from); }
+  __device__ void wait_copies() const { wait_copies_of_lane(); }
   __device__ int lane() const { return static_cast<int>(threadIdx.x % 32); }
   __device__ int block() const { return 0; }
   __device__ int blocks() const { return 1; }
@@ -85,16 +85,16 @@ struct BlockGroup {
   static constexpr int lanes = Lanes, warps = Lanes / 32;
   static constexpr std::size_t largest = 192;  // bytes of a sum
   struct Shared {
-    alignas(16) unsigned char mail[(warps + 1) * largest];
-    alignas(16) unsigned char own[2 * largest];
+    alignas(16) unsigned char warp_slots[(warps + 1) * largest];
+    alignas(16) unsigned char block_slots[2 * largest];
   };
   Shared* shared;
   unsigned char* memory = nullptr;  // of the block
 
   template <class P>
   __device__ P* room() const { return reinterpret_cast<P*>(memory); }
-  __device__ void ask(void* to, void const* from) const { ask_for(to, from); }
-  __device__ void arrived() const { wait_for_asked(); }
+  __device__ void copy_async(void* to, void const* from) const { copy_16_async(to, from); }
+  __device__ void wait_copies() const { wait_copies_of_lane(); }
 
   __device__ int lane() const { return static_cast<int>(threadIdx.x); }
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
@@ -115,20 +115,20 @@ struct BlockGroup {
   __device__ X first(X const& x) const { return swapped(x, -1); }
 
   template <class X>
-  __device__ X* mail(int k) const {
+  __device__ X* warp_slot(int k) const {
     static_assert(sizeof(X) <= largest);
-    return reinterpret_cast<X*>(shared->mail + k * largest);
+    return reinterpret_cast<X*>(shared->warp_slots + k * largest);
   }
   template <class X>
-  __device__ X* own(int k) const { return reinterpret_cast<X*>(shared->own + k * largest); }
+  __device__ X* block_slot(int k) const { return reinterpret_cast<X*>(shared->block_slots + k * largest); }
   template <class X>
-  __device__ X const* their(int k, int b) const {
+  __device__ X const* peer_slot(int k, int b) const {
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
     std::uint64_t there;
-    asm("mapa.u64 %0, %1, %2;" : "=l"(there) : "l"(reinterpret_cast<std::uint64_t>(own<X>(k))), "r"(b));
+    asm("mapa.u64 %0, %1, %2;" : "=l"(there) : "l"(reinterpret_cast<std::uint64_t>(block_slot<X>(k))), "r"(b));
     return reinterpret_cast<X const*>(there);
 #else
-    return own<X>(k);
+    return block_slot<X>(k);
 #endif
   }
 
@@ -147,7 +147,7 @@ struct GridGroup : BlockGroup<Lanes> {
   using Base = BlockGroup<Lanes>;
   struct Meeting {
     unsigned arrived;
-    alignas(16) unsigned char own[2 * Base::largest];  // of each block
+    alignas(16) unsigned char block_slots[2 * Base::largest];  // of each block
   };
   Meeting* meetings;  // of the row's blocks
   int number, count;
@@ -168,9 +168,9 @@ struct GridGroup : BlockGroup<Lanes> {
     __syncthreads();
   }
   template <class X>
-  __device__ X* own(int k) const { return reinterpret_cast<X*>(meetings[number].own + k * Base::largest); }
+  __device__ X* block_slot(int k) const { return reinterpret_cast<X*>(meetings[number].block_slots + k * Base::largest); }
   template <class X>
-  __device__ X const* their(int k, int b) const { return reinterpret_cast<X const*>(meetings[b].own + k * Base::largest); }
+  __device__ X const* peer_slot(int k, int b) const { return reinterpret_cast<X const*>(meetings[b].block_slots + k * Base::largest); }
 };
 
 // --- kernels: f(team, i) for every row ---------------------------------------------------------------------------------------
@@ -218,6 +218,8 @@ template <class F>
 inline constexpr bool keeps = requires { requires F::keeps; };
 
 }  // namespace detail
+
+namespace on {
 
 struct no_blas {};
 
@@ -349,5 +351,7 @@ class cuda {
 cuda(cudaStream_t) -> cuda<no_blas>;
 template <class Blas>
 cuda(cudaStream_t, Blas) -> cuda<Blas>;
+
+}  // namespace on
 
 }  // namespace losskit::inline LOSSKIT_ISA

@@ -1,8 +1,8 @@
 // eigen: speed on a CPU. Rows on SIMD packets (eigen_packet.hpp), tasks over an executor's threads, products by Eigen.
 //
-//   eigen{}                one thread
-//   eigen{openmp{}}        OpenMP's threads (executor/openmp.hpp)
-//   eigen{your_pool}       anything with concurrency() and run(tasks, f) (executor/one_thread.hpp)
+//   on::eigen{}                one thread
+//   on::eigen{openmp{}}        OpenMP's threads (executor/openmp.hpp)
+//   on::eigen{your_pool}       anything with concurrency() and run(tasks, f) (executor/one_thread.hpp)
 //
 // Memory is asked for ahead of the row being read. A gradient out of place that is too large for the caches waits in a
 // buffer of one row a thread and is then written past the caches, which saves reading it first. Results below the smallest
@@ -20,7 +20,7 @@
 #include "losskit/loss/batch.hpp"
 #include "losskit/team/simd.hpp"
 
-namespace losskit::inline LOSSKIT_ISA {
+namespace losskit::inline LOSSKIT_ISA::on {
 
 template <class Executor = one_thread>
 class eigen {
@@ -46,7 +46,7 @@ class eigen {
                   : buffered                         ? Writes::stream
                                                      : Writes::assign,
         .apart = large && placement == Placement::out_of_place,
-        .late = row_bytes<T>(cols) <= half_a_cache,
+        .pipelined = row_bytes<T>(cols) <= half_a_cache,
         .ahead = large ? prefetch_bytes / static_cast<idx>(sizeof(T)) : 0};  // a near neighbour may be another thread's
     // Few long tasks: a thread that goes from row to row in memory finds the next one already asked for. What the caches hold is
     // one task a thread, which may find there what it left the last time; what they do not is cut finer, so that none waits long.
@@ -70,7 +70,7 @@ class eigen {
     using Team = SimdTeam<std::conditional_t<long_chain, Twice<Twice<Packet<T>>>, Packet<T>>>;
     typename Team::Plan plan;
     if constexpr (requires { f.output_bytes(); })
-      if (f.output_bytes() >= past_caches) plan = {.writes = Team::Writes::stream, .late = true};
+      if (f.output_bytes() >= past_caches) plan = {.writes = Team::Writes::stream, .pipelined = true};
     // By reference: where f is a copy, g++ 12 at -O2 takes what f writes through its pointers for dead, and drops the writes.
     executor_.run(count, [&](idx k) {
       FlushTiny const flush;
@@ -142,4 +142,4 @@ eigen() -> eigen<one_thread>;
 template <class E>
 eigen(E) -> eigen<E>;
 
-}  // namespace losskit::inline LOSSKIT_ISA
+}  // namespace losskit::inline LOSSKIT_ISA::on

@@ -6,7 +6,7 @@
 #include "losskit/loss/batch.hpp"
 #include "losskit/team/serial.hpp"
 
-namespace losskit::inline LOSSKIT_ISA {
+namespace losskit::inline LOSSKIT_ISA::on {
 
 // A backend has a memory space, a name, and the verbs
 //   rows<T>(rows, cols, placement, scratch, f)     f(team, i) for every row i
@@ -54,4 +54,4 @@ struct serial {
   }
 };
 
-}  // namespace losskit::inline LOSSKIT_ISA
+}  // namespace losskit::inline LOSSKIT_ISA::on

@@ -1,9 +1,9 @@
 // thrust: the same rows as tasks of Thrust, on whichever of its systems. Needs CCCL 3 or later (a CUDA toolkit's include/cccl, or
 // the wheel nvidia-cuda-cccl), put on the include path before /usr/include, where Debian keeps a Thrust that is too old.
 //
-//   losskit::thrust{}                           the device system that THRUST_DEVICE_SYSTEM names
-//   losskit::thrust<::thrust::omp::tag>{}       a named one; include its <thrust/system/omp/execution_policy.h>
-//   losskit::thrust<::thrust::cuda::tag>{s}     on the stream s; by nvcc only
+//   losskit::on::thrust{}                           the device system that THRUST_DEVICE_SYSTEM names
+//   losskit::on::thrust<::thrust::omp::tag>{}       a named one; include its <thrust/system/omp/execution_policy.h>
+//   losskit::on::thrust<::thrust::cuda::tag>{s}     on the stream s; by nvcc only
 //
 // On a host the tasks are those of the eigen backend, rows on SIMD packets. Compiled by nvcc a row is one thread's, number by
 // number, even on a host's system: right, but slow, and on CUDA no match for backend/cuda.cuh, which puts many lanes on a row.
@@ -61,6 +61,8 @@ struct ThrustTasks {
 
 }  // namespace detail
 
+namespace on {
+
 // For a host's system: what eigen does, with Thrust for an executor.
 template <class System = ::thrust::device_system_tag>
 class thrust : public eigen<detail::ThrustTasks<System>> {
@@ -68,6 +70,8 @@ class thrust : public eigen<detail::ThrustTasks<System>> {
   static constexpr char const* name = "thrust";
   thrust() = default;
 };
+
+}  // namespace on
 
 #else
 
@@ -100,7 +104,7 @@ struct ThrustThreads<::thrust::cuda::tag> {
 
 // One thread that lets nothing wait: where a gradient is added to, e is computed twice, and no thread needs a buffer.
 template <class T>
-struct ForgetfulTeam : SerialTeam<T> {
+struct RecomputingTeam : SerialTeam<T> {
   static constexpr bool keeps = false;
 };
 
@@ -134,7 +138,7 @@ struct ProductElement {
 
 }  // namespace detail
 
-inline namespace nvcc {  // not the class above: both may meet in one program
+namespace on::inline nvcc {  // not the class above: both may meet in one program
 
 // For CUDA, and for a host's system where nvcc compiles.
 template <class System = ::thrust::device_system_tag>
@@ -155,7 +159,7 @@ class thrust {
 
   template <class T, class F>
   void rows(idx rows, idx, Placement placement, std::byte*, F const& f) const {
-    if (placement == Placement::accumulate) threads_.run(rows, detail::Alone<detail::ForgetfulTeam<T>, F>{f});
+    if (placement == Placement::accumulate) threads_.run(rows, detail::Alone<detail::RecomputingTeam<T>, F>{f});
     else threads_.run(rows, detail::Alone<SerialTeam<T>, F>{f});
   }
 
@@ -181,7 +185,7 @@ class thrust {
 thrust() -> thrust<>;
 thrust(cudaStream_t) -> thrust<::thrust::cuda::tag>;
 
-}  // namespace nvcc
+}  // namespace on::inline nvcc
 
 #endif
 

@@ -164,12 +164,12 @@ LOSSKIT_INLINE P log1p(P u) {
 // The parts of the logistic function: with u = e^-a, a >= 0, they are 1 / (1 + u), u / (1 + u) and log(1 + u). They come as sums
 // of two numbers, for products of several of them: the low part is what one number loses (0 where nothing is known).
 template <class X>
-struct Logistic { X near, near_low, far, far_low, log1p, log1p_low; };
+struct Logistic { X larger, larger_low, smaller, smaller_low, log1p, log1p_low; };
 
 template <class X>
 LOSSKIT_HD LOSSKIT_INLINE Logistic<X> logistic(X a) {
-  X const u = exp(-a), near = 1 / (1 + u);
-  return {near, X(0), u * near, X(0), log1p(u), X(0)};
+  X const u = exp(-a), larger = 1 / (1 + u);
+  return {larger, X(0), u * larger, X(0), log1p(u), X(0)};
 }
 // On packets of floats no reduction of the logarithm is needed, u being in [0, 1]: u + u^2 r(u), r of degree 8. Every rounding
 // before the parts is followed by its remainder. Largest error of a sum of two 0.95 ulp, of the logarithm 1.4 ulp near u = 1.
@@ -178,13 +178,13 @@ template <Simd P>
 LOSSKIT_INLINE Logistic<P> logistic(P a) {
   auto const [n, g, r_low] = detail::exp_parts(max(-a, P(-104)));
   P const s = scale2(P(1), n), u = detail::grown(s, g), u_low = fma(s, r_low, product_minus(s, g, u - s));
-  P const near = 1 / (u + 1), far = rounded(u * near);
-  P const left = fma(-near, u_low, -product_minus(near, u, 1 - near));  // 1 - near (1 + u); near >= 1/2, so 1 - near is exact
-  P const far_low = fma(far, left, fma(near, u_low, product_minus(u, near, far)));
+  P const larger = 1 / (u + 1), smaller = rounded(u * larger);
+  P const left = fma(-larger, u_low, -product_minus(larger, u, 1 - larger));  // 1 - larger (1 + u); larger >= 1/2, so 1 - larger is exact
+  P const smaller_low = fma(smaller, left, fma(larger, u_low, product_minus(u, larger, smaller)));
   P const r = detail::horner(u, -0.499999344, 0.333305478, -0.249587327, 0.196949244, -0.153508022, 0.106679156, -0.0574968532,
                              0.0200948026, -0.00328995753);
-  P const bent = fma(u * u, r, u_low * near), log = u + bent;
-  return {near, near * left, far, far_low, log, (u - log) + bent};
+  P const bent = fma(u * u, r, u_low * larger), log = u + bent;
+  return {larger, larger * left, smaller, smaller_low, log, (u - log) + bent};
 }
 
 // (x (1 + x_low))^(y + y_low) for x >= 0, x_low below an ulp of 1 and y_low below one of y, and a factor times that, both

@@ -57,13 +57,13 @@ struct LogSumRow {
   template <class Team>
   LOSSKIT_HD void operator()(Team& team, idx i) const {
     idx const n = rows.batch.cosines.cols, y = rows.label(i);
-    if (rows.silent(i)) {
+    if (rows.skipped(i)) {
       team.once([&] { sums[i] = LogSum{}; });
       return;
     }
     S const* const c = rows.batch.cosines.row(i);
     OddCosines odd;
-    T const target = tamed<T, S>(static_cast<T>(c[y]), odd);
+    T const target = clamped_cosine<T, S>(static_cast<T>(c[y]), odd);
     auto const exp_of = exponential(common, rows, i);
     auto const s = open_row<false>(team, c, n, y, Nothing{}, rows.loss.rest, exp_of, no_target<T>(), odd);
     team.once([&] {

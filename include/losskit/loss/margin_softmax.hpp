@@ -74,7 +74,7 @@ struct Rows {
     return {};
   }
   // Has row i neither loss nor gradient?
-  LOSSKIT_HD bool silent(idx i) const { return ignored(i) || fault(i).what != Fault::none; }
+  LOSSKIT_HD bool skipped(idx i) const { return ignored(i) || fault(i).what != Fault::none; }
 };
 
 // The exponential of row i: the one of the loss, or of the row's own scale.
@@ -108,11 +108,11 @@ struct LossRow {
   LOSSKIT_HD void operator()(Team& team, idx i) const {
     idx const n = rows.batch.cosines.cols, y = rows.label(i);
     S* const g = Gradient ? gradient.row(i) : nullptr;
-    if (rows.silent(i)) {
+    if (rows.skipped(i)) {
       if (Gradient && rows.options.write == Write::assign) clear_row(team, g, n);
       team.once([&] {
         records[i] = RowRecord{};
-        leave(i, RowEnd{}, 0);
+        write_outputs(i, RowEnd{}, 0);
       });
       return;
     }
@@ -129,7 +129,7 @@ struct LossRow {
     auto const end = close_row(sums, at_y.psi, known.scale(), known.shift(), rows.loss.objective, rows.weight(i));
     team.once([&] {
       fill(records[i], at_y.cosine, end.loss, sums, odd);
-      leave(i, end, known.shift());
+      write_outputs(i, end, known.shift());
     });
     if constexpr (Gradient) {
       double const u = rows.upstream(i) / *rows.divisor;
@@ -147,7 +147,7 @@ struct LossRow {
     }
   }
 
-  LOSSKIT_HD void leave(idx i, RowEnd const& end, double shift) const {
+  LOSSKIT_HD void write_outputs(idx i, RowEnd const& end, double shift) const {
     double const d = *rows.divisor;
     if (out.row_losses.data) out.row_losses[i] = T(end.loss);
     if (Moment && out.scale_gradient.data) out.scale_gradient[i] = T(rows.upstream(i) / d * end.scale_slope);
@@ -169,11 +169,11 @@ struct SavedGradientRow {
   LOSSKIT_HD void operator()(Team& team, idx i) const {
     idx const n = rows.batch.cosines.cols;
     S* const g = gradient.row(i);
-    bool const accumulate = rows.options.write == Write::accumulate, silent = rows.silent(i);
+    bool const accumulate = rows.options.write == Write::accumulate, skipped = rows.skipped(i);
     team.once([&] {
-      if (scale_gradient.data) scale_gradient[i] = silent ? T(0) : T(rows.upstream(i) * saved[i].scale_slope);
+      if (scale_gradient.data) scale_gradient[i] = skipped ? T(0) : T(rows.upstream(i) * saved[i].scale_slope);
     });
-    if (silent) {
+    if (skipped) {
       if (!accumulate) clear_row(team, g, n);
       return;
     }
@@ -199,23 +199,23 @@ struct LogitsRow {
     idx const n = rows.batch.cosines.cols, y = rows.label(i);
     S const* const c = rows.batch.cosines.row(i);
     S* const out = z.row(i);
-    bool const silent = rows.silent(i);
-    auto const at_y = silent ? no_target<T>() : target_of(rows.loss.margin, c[y]);
+    bool const skipped = rows.skipped(i);
+    auto const at_y = skipped ? no_target<T>() : target_of(rows.loss.margin, c[y]);
     using X = typename Team::number;
     using Sums = RowSums<X, false>;
     X const s = T(rows.scale(i)), c_y = at_y.cosine, threshold = at_y.threshold;
     auto const rest = rows.loss.rest;
     OddCosines odd;
     team.sync();  // the target was read
-    auto const sums = team.sum(c, n, silent ? -1 : y, odd, Sums{}, [=](Sums& sum, auto at, X raw, X x) LOSSKIT_INLINE_LAMBDA {
+    auto const sums = team.sum(c, n, skipped ? -1 : y, odd, Sums{}, [=](Sums& sum, auto at, X raw, X x) LOSSKIT_INLINE_LAMBDA {
       X const r = rest.rest(x, threshold).value;
       at.store(out, s * r);
       sum.add(Bounded<T>{}, r, r, !(raw < c_y), raw > threshold);
     });
     if (!(sums.z.v <= HUGE_VAL)) odd.non_finite = count_non_finite(team, static_cast<S const*>(out), n);
     team.once([&] {
-      if (!silent) out[y] = static_cast<S>(T(rows.scale(i) * at_y.psi.value));  // after the sum: its place is written last
-      silent ? void(records[i] = RowRecord{}) : fill(records[i], at_y.cosine, 0, sums, odd);
+      if (!skipped) out[y] = static_cast<S>(T(rows.scale(i) * at_y.psi.value));  // after the sum: its place is written last
+      skipped ? void(records[i] = RowRecord{}) : fill(records[i], at_y.cosine, 0, sums, odd);
     });
   }
 };
@@ -234,29 +234,29 @@ struct LogitsBackwardRow {
     idx const n = rows.batch.cosines.cols, y = rows.label(i);
     S const *const c = rows.batch.cosines.row(i), *const dz = upstream.row(i);
     S* const g = gradient.row(i);
-    bool const silent = rows.ignored(i), accumulate = rows.options.write == Write::accumulate;
+    bool const skipped = rows.ignored(i), accumulate = rows.options.write == Write::accumulate;
     if (rows.fault(i).what != Fault::none) {
       if (!accumulate) clear_row(team, g, n);
       team.once([&] { if (scale_gradient.data) scale_gradient[i] = T(0); });
       return;
     }
-    auto const at_y = silent ? no_target<T>() : target_of(rows.loss.margin, c[y]);
-    double const u = rows.upstream(i), dz_y = silent ? 0 : double(static_cast<T>(dz[y]));
+    auto const at_y = skipped ? no_target<T>() : target_of(rows.loss.margin, c[y]);
+    double const u = rows.upstream(i), dz_y = skipped ? 0 : double(static_cast<T>(dz[y]));
     using X = typename Team::number;
     using Sums = DotSum<X>;
     X const k = T(rows.scale(i) * u), threshold = at_y.threshold;
-    T const before = !silent && accumulate ? static_cast<T>(g[y]) : T(0);
+    T const before = !skipped && accumulate ? static_cast<T>(g[y]) : T(0);
     auto const rest = rows.loss.rest;
     OddCosines odd;
     team.sync();  // the target was read
-    auto const sums = team.sum(c, n, silent ? -1 : y, odd, Sums{}, [=](Sums& sum, auto at, X, X x) LOSSKIT_INLINE_LAMBDA {
+    auto const sums = team.sum(c, n, skipped ? -1 : y, odd, Sums{}, [=](Sums& sum, auto at, X, X x) LOSSKIT_INLINE_LAMBDA {
       Jet<X> const r = rest.rest(x, threshold);
       X const d = at.load(dz);
       accumulate ? at.add(g, k * d * r.slope) : at.store(g, k * d * r.slope);
       sum.add({d * r.value});
     });
     team.once([&] {  // after the sum: its place is written last
-      if (!silent) g[y] = static_cast<S>(before + T(rows.scale(i) * u * dz_y * at_y.psi.slope));
+      if (!skipped) g[y] = static_cast<S>(before + T(rows.scale(i) * u * dz_y * at_y.psi.slope));
       if (scale_gradient.data) scale_gradient[i] = T(u * (sums.dot.v + dz_y * at_y.psi.value));
     });
   }
@@ -387,7 +387,7 @@ struct KeepReport {
 };
 
 // The workspace of a call, and what its passes share.
-struct Desk {
+struct CallScratch {
   Report* report;
   double* divisor;
   RowRecord* records;
@@ -399,7 +399,7 @@ struct Desk {
            padded(static_cast<std::size_t>(tally_parts(rows)) * sizeof(ReportSum));
   }
   template <class Space>
-  Desk(WorkspaceIn<Space> workspace, idx rows) {
+  CallScratch(WorkspaceIn<Space> workspace, idx rows) {
     Arena arena(workspace);
     report = arena.take<Report>(1);
     divisor = arena.take<double>(1);
@@ -411,18 +411,18 @@ struct Desk {
 
 // Before the rows: what their sum is divided by.
 template <class B, class R>
-void begin(B const& backend, R& rows, Desk const& desk) {
-  rows.divisor = desk.divisor;
+void begin(B const& backend, R& rows, CallScratch const& scratch) {
+  rows.divisor = scratch.divisor;
   static_assert(sizeof(ValidSum) <= sizeof(ReportSum));
-  tally<typename R::T>(backend, rows.count(), reinterpret_cast<ValidSum*>(desk.sums), CountValid<R>{rows},
-                       KeepDivisor{rows.count(), rows.options.reduction, desk.divisor});
+  tally<typename R::T>(backend, rows.count(), reinterpret_cast<ValidSum*>(scratch.sums), CountValid<R>{rows},
+                       KeepDivisor{rows.count(), rows.options.reduction, scratch.divisor});
 }
 // After them: the report, as the backend gives what lies in its memory.
 template <class B, class R>
-auto report(B const& backend, R const& rows, Desk const& desk) {
-  tally<typename R::T>(backend, rows.count(), desk.sums, AddRecord<R>{rows, desk.records},
-                       KeepReport{rows.count(), desk.divisor, desk.report});
-  return backend.given(desk.report);
+auto report(B const& backend, R const& rows, CallScratch const& scratch) {
+  tally<typename R::T>(backend, rows.count(), scratch.sums, AddRecord<R>{rows, scratch.records},
+                       KeepReport{rows.count(), scratch.divisor, scratch.report});
+  return backend.given(scratch.report);
 }
 
 // go(exponential): one shift for every row where the largest scale allows it, or pairs. A device's scales are as large as the
@@ -447,16 +447,16 @@ template <bool Gradient, class B, class L, class S, class I, class Space>
 auto run_loss(B const& backend, L const& loss, Batch<S, I, Space> const& batch, MatrixView<S, Space> gradient, Placement placement,
               WorkspaceIn<Space> workspace, Options const& options, Outputs<computed<S>, Space> const& out) {
   Rows<L, S, I, Space> rows{loss, batch, options};
-  Desk const desk(workspace, rows.count());
-  begin(backend, rows, desk);
+  CallScratch const scratch(workspace, rows.count());
+  begin(backend, rows, scratch);
   with_exponential(rows, [&](auto common) {
     auto const go = [&](auto moment) {
-      LossRow<Gradient, decltype(moment)::value, decltype(common), L, S, I, Space> const row{rows, common, gradient, desk.records, out};
-      backend.template rows<S>(rows.count(), batch.cosines.cols, placement, desk.scratch, row);
+      LossRow<Gradient, decltype(moment)::value, decltype(common), L, S, I, Space> const row{rows, common, gradient, scratch.records, out};
+      backend.template rows<S>(rows.count(), batch.cosines.cols, placement, scratch.scratch, row);
     };
     if (out.scale_gradient || out.saved) go(std::true_type{}); else go(std::false_type{});
   });
-  return report(backend, rows, desk);
+  return report(backend, rows, scratch);
 }
 
 template <class B, class V>
@@ -475,7 +475,7 @@ constexpr void expect_same_type() {
 // rows, cols and the backend's threads only.
 template <class T, class B>
 std::size_t workspace_bytes(B const& backend, idx rows, idx cols, Placement placement) {
-  return detail::Desk::bytes(rows) + backend.template scratch_bytes<T>(rows, cols, placement);
+  return detail::CallScratch::bytes(rows) + backend.template scratch_bytes<T>(rows, cols, placement);
 }
 
 // Loss and d loss / d cosines in one pass over B x C cosines. `gradient` may be the cosines themselves (the fastest form;
@@ -566,11 +566,11 @@ auto logits(B const& backend, L const& loss, Batch<T, I, S> const& batch, Z&& z,
     detail::expect_same_or_apart("cosines", batch.cosines, "logits", out, true);
     detail::expect_outputs(backend, batch, out, workspace, Outputs<computed<T>, S>{});
     detail::Rows<L, T, I, S> problem{loss, batch, options};
-    detail::Desk const desk(workspace, rows);
-    detail::begin(backend, problem, desk);
-    detail::LogitsRow<L, T, I, S> const row{problem, out, desk.records};
+    detail::CallScratch const scratch(workspace, rows);
+    detail::begin(backend, problem, scratch);
+    detail::LogitsRow<L, T, I, S> const row{problem, out, scratch.records};
     backend.template rows<T>(rows, cols, Placement::no_gradient, static_cast<std::byte*>(nullptr), row);
-    return detail::report(backend, problem, desk);
+    return detail::report(backend, problem, scratch);
   }
 }
 

@@ -105,7 +105,7 @@ struct PointBlock {
       S* const each = own.losses.data ? own.losses.row(i) + from : nullptr;
       using Sums = PointSums<typename Team::number>;
       auto const f = [=](auto& sum, auto at) LOSSKIT_INLINE_LAMBDA {
-        at.ask(p), at.ask(t);
+        at.prefetch(p), at.prefetch(t);
         auto const x = at.load(p);
         using X = std::remove_cv_t<decltype(x)>;
         X const y = at.load(t);

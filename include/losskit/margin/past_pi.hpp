@@ -1,7 +1,7 @@
 // What a margin does where phi = m1 theta + m2 leaves [0, pi], and how its slope is taken: named rules, each a template
 // parameter of the margins. Every peer has another rule; names and peers:
 //
-//   None              cos(phi), rises again past pi                        insightface, Paddle, OneFlow
+//   NoRule              cos(phi), rises again past pi                        insightface, Paddle, OneFlow
 //   LegacyLinear      c - m2 sin(m2), a jump down at the break; m1 = 1     pytorch-metric-learning, old insightface
 //   ContinuousLinear  c - 1 - cos(theta_b), theta_b = (pi - m2) / m1       wespeaker, 3D-Speaker
 //   Monotone          (-1)^k cos(phi) - 2k, k = floor(phi / pi)            SphereFace, Keras_insightface; the default
@@ -16,7 +16,7 @@
 
 namespace losskit::inline LOSSKIT_ISA {
 
-struct None { static constexpr char const* name = "None"; };
+struct NoRule { static constexpr char const* name = "NoRule"; };
 struct LegacyLinear { static constexpr char const* name = "LegacyLinear"; };
 struct ContinuousLinear { static constexpr char const* name = "ContinuousLinear"; };
 struct Monotone { static constexpr char const* name = "Monotone"; };

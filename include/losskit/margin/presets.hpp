@@ -20,24 +20,24 @@ inline CosMargin<> pytorch_metric_learning_cosface(double m = 0.35) { return Cos
 
 // insightface's PyTorch ArcFace has had three backwards. Scale 64.
 // From 2021-03: acos and cos under autograd, nothing past pi.
-inline ArcMargin<None> insightface_2021(double m = 0.5) { return ArcMargin<None>(m); }
+inline ArcMargin<NoRule> insightface_2021(double m = 0.5) { return ArcMargin<NoRule>(m); }
 // From 2022-01: the angle-sum formula with a linear fallback.
 inline ArcMargin<LegacyLinear> insightface_2022_01(double m = 0.5) { return ArcMargin<LegacyLinear>(m); }
 // From 2022-12 until now: the margin under no_grad, so every slope is 1; nothing past pi.
-inline ArcMargin<None, Detached> insightface_2022_12(double m = 0.5) { return ArcMargin<None, Detached>(m); }
+inline ArcMargin<NoRule, Detached> insightface_2022_12(double m = 0.5) { return ArcMargin<NoRule, Detached>(m); }
 // insightface, CosFace. Scale 64.
 inline CosMargin<> insightface_cosface(double m = 0.4) { return CosMargin<>(m); }
 // insightface's MXNet "combined". Scale 64.
-inline CombinedMargin<None> insightface_mxnet_combined(double m1 = 1, double m2 = 0.3, double m3 = 0.2) {
-  return CombinedMargin<None>(m1, m2, m3);
+inline CombinedMargin<NoRule> insightface_mxnet_combined(double m1 = 1, double m2 = 0.3, double m3 = 0.2) {
+  return CombinedMargin<NoRule>(m1, m2, m3);
 }
 
 // PaddlePaddle, margin_cross_entropy: exact, nothing past pi. Scale 64.
-inline CombinedMargin<None> paddle(double m1 = 1, double m2 = 0.5, double m3 = 0) { return CombinedMargin<None>(m1, m2, m3); }
+inline CombinedMargin<NoRule> paddle(double m1 = 1, double m2 = 0.5, double m3 = 0) { return CombinedMargin<NoRule>(m1, m2, m3); }
 // PaddlePaddle's PLSC, SphereFace.
-inline CombinedMargin<None> paddle_sphereface(double m1 = 1.35) { return CombinedMargin<None>(m1, 0, 0); }
+inline CombinedMargin<NoRule> paddle_sphereface(double m1 = 1.35) { return CombinedMargin<NoRule>(m1, 0, 0); }
 // OneFlow, combined_margin_loss: exact, nothing past pi.
-inline CombinedMargin<None> oneflow(double m1 = 1, double m2 = 0, double m3 = 0) { return CombinedMargin<None>(m1, m2, m3); }
+inline CombinedMargin<NoRule> oneflow(double m1 = 1, double m2 = 0, double m3 = 0) { return CombinedMargin<NoRule>(m1, m2, m3); }
 
 // wespeaker and 3D-Speaker, ArcMarginProduct. Scale 32.
 inline ArcMargin<ContinuousLinear> wespeaker(double m = 0.2) { return ArcMargin<ContinuousLinear>(m); }

@@ -39,8 +39,8 @@ class SigmoidFocalLoss {
     X const z = multiply_add(truth, X(0), select(hit, prediction, -prediction));  // + 0 truth: a NaN there is not lost
     auto const parts = logistic(abs(z));
     auto const right = z >= 0;
-    X const q = select(right, parts.far, parts.near), q_low = select(right, parts.far_low, parts.near_low);
-    X const p = select(right, parts.near, parts.far);
+    X const q = select(right, parts.smaller, parts.larger), q_low = select(right, parts.smaller_low, parts.larger_low);
+    X const p = select(right, parts.larger, parts.smaller);
     X const log_p = min(X(0), z) - parts.log1p, rising = gamma_ * p;
     X const weight = faded(select(hit, X(hit_), X(-miss_)), q, q_low);  // -alpha_t q^gamma for truth 0
     X const low = multiply_add(-rising, parts.log1p_low, -q_low);  // gamma p ln p - q begins with its low parts

@@ -31,7 +31,7 @@ LOSSKIT_HD Target<computed<S>> target_of(M const& margin, S stored) {
   using X = Scalar<double, S>;
   OddCosines not_counted;
   T const cosine = static_cast<T>(stored);
-  X const c = double(tamed<T, S>(cosine, not_counted));
+  X const c = double(clamped_cosine<T, S>(cosine, not_counted));
   TargetAndRaw<X> const at = target_and_threshold_of(margin, c);
   return {cosine, {at.target.value.v, at.target.slope.v}, T(at.raw.v)};
 }

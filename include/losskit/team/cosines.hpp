@@ -22,7 +22,7 @@ struct OddCosines {
 // The cosine that the formulas see: clamped to [-1, 1]; NaN where it is not finite, so that its row comes out NaN.
 // `Stored` is the type that the caller keeps: its spacing is meant by eps.
 template <class T, class Stored = T, class Odd = OddCosines>
-LOSSKIT_HD T tamed(T c, Odd& odd) {
+LOSSKIT_HD T clamped_cosine(T c, Odd& odd) {
   T const a = c < 0 ? -c : c;
   if (a <= T(1)) return c;
   if (a <= T(1 + 16 * stored_number<Stored>::epsilon)) ++odd.clamped;

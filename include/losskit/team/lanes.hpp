@@ -10,11 +10,11 @@
 //   sync(), sync_blocks()      barriers of the block, and of all blocks
 //   swap(x, d)                 x of the lane whose number differs in bit d, in the same warp
 //   first(x)                   x of the warp's first lane
-//   mail<X>(k)                 one of warps + 1 places in memory that the block shares, whatever the X of other sums, and
-//   own<X>(k), k = 0 or 1      one that the other blocks see too; their<X>(k, b) is that of block b
+//   warp_slot<X>(k)            one of warps + 1 places in memory that the block shares, whatever the X of other sums, and
+//   block_slot<X>(k), k = 0, 1   one that the other blocks see too; peer_slot<X>(k, b) is that of block b
 // and, where Keeps:
 //   room<P>()                  memory of the block for its part of a row, as packs
-//   ask(to, from)              16 bytes on their way into the room; arrived(): what this lane asked for is there
+//   copy_async(to, from)       16 bytes on their way into the room; wait_copies(): those of this lane have arrived
 //
 // Sums add lane by lane in pairs, warp by warp, block by block: always in the same order.
 #pragma once
@@ -38,21 +38,21 @@ class LanesTogether : public Group {
     constexpr int warp = Group::lanes / Group::warps;
     x = warp_sum<warp>(x);
     if constexpr (Group::warps > 1) {
-      X* const all = this->template mail<X>(Group::warps);
+      X* const all = this->template warp_slot<X>(Group::warps);
       int const lane = this->lane();
-      if (lane % warp == 0) *this->template mail<X>(lane / warp) = x;
+      if (lane % warp == 0) *this->template warp_slot<X>(lane / warp) = x;
       this->sync();
       if (lane < warp) {
-        x = warp_sum<Group::warps>(*this->template mail<X>(lane % Group::warps));
+        x = warp_sum<Group::warps>(*this->template warp_slot<X>(lane % Group::warps));
         if (lane == 0) *all = x;
       }
       if (this->blocks() > 1) {
         turn_ = !turn_;  // a block may be one sum ahead of another that still reads
-        if (lane == 0) *this->template own<X>(turn_) = x;
+        if (lane == 0) *this->template block_slot<X>(turn_) = x;
         this->sync_blocks();
         if (lane == 0) {
-          x = *this->template their<X>(turn_, 0);
-          for (int b = 1; b < this->blocks(); ++b) x.add(*this->template their<X>(turn_, b));
+          x = *this->template peer_slot<X>(turn_, 0);
+          for (int b = 1; b < this->blocks(); ++b) x.add(*this->template peer_slot<X>(turn_, b));
           *all = x;
         }
       }
@@ -109,7 +109,7 @@ class LaneTeam {
     LOSSKIT_HD LOSSKIT_INLINE void add(S* p, P const& x) const { store(p, load(p) + x); }
     LOSSKIT_HD LOSSKIT_INLINE P load(Room) const { return *kept; }
     LOSSKIT_HD LOSSKIT_INLINE void store(Room, P const& x) const { *kept = x; }
-    LOSSKIT_HD LOSSKIT_INLINE void ask(S const*) const {}
+    LOSSKIT_HD LOSSKIT_INLINE void prefetch(S const*) const {}
   };
 
   template <class Sums, class F>
@@ -133,9 +133,9 @@ class LaneTeam {
     auto part = begin_sum(c, hole, zero);
     for (Walk w = walk(n); w.has(); w.next()) {
       At const at = w.at();
-      if (at.whole()) group_.ask(at.kept, c + at.j); else P::copy_some(at.kept, c + at.j, at.from, at.to);
+      if (at.whole()) group_.copy_async(at.kept, c + at.j); else P::copy_some(at.kept, c + at.j, at.from, at.to);
     }
-    group_.arrived();
+    group_.wait_copies();
     for (Walk w = walk(n); w.has(); w.next()) part.add(w.at(), P::load(reinterpret_cast<S const*>(w.kept)), zero, f);
     part.carry(zero);
     return end_sum(part, odd);
@@ -261,7 +261,7 @@ class LaneTeam {
       LOSSKIT_UNROLL for (int l = 0; l < W; ++l) inside = inside && abs(raw.v[l]) <= T(1);
       P x = raw;
       if (!inside)
-        LOSSKIT_UNROLL for (int l = 0; l < W; ++l) x.v[l] = tamed<T, S>(raw.v[l].v, all.odd);
+        LOSSKIT_UNROLL for (int l = 0; l < W; ++l) x.v[l] = clamped_cosine<T, S>(raw.v[l].v, all.odd);
       Sums one = zero;
       f(one, at, raw, x);
       if (!at.whole()) one = within(one, at.from, at.to);

@@ -1,7 +1,7 @@
 // SerialTeam: one thread, one number at a time. The reference for every other team: read this one.
 //
 // A team works on one row. Its verbs:
-//   sum(c, n, hole, odd, zero, f)   f(sums, at, raw, c) adds each cosine of a row to sums, from zero: as stored, and tamed
+//   sum(c, n, hole, odd, zero, f)   f(sums, at, raw, c) adds each cosine of a row to sums, from zero: as stored, and clamped_cosine
 //                                   (team/cosines.hpp). f sees the hole too, but it counts for nothing. Carried in
 //                                   double; odd cosines are counted
 //   sum_keeping(...)                the same for the pass that fills what keep gave; a team may end the row before in it
@@ -14,7 +14,7 @@
 //   finish(kept, g, n, y, scale)    the second pass: scales what was kept into the gradient
 //   sync()                          every member has come here before any goes on; a sum of any kind does the same
 //   once(f)                         f() by one member of the team
-// at.load(p), at.store(p, x) and at.add(p, x) reach element `at` of an array; at.ask(p) says that a walk over p goes on.
+// at.load(p), at.store(p, x) and at.add(p, x) reach element `at` of an array; at.prefetch(p) asks for what a walk over p comes to next.
 #pragma once
 #include "losskit/core/number.hpp"
 #include "losskit/team/cosines.hpp"
@@ -35,7 +35,7 @@ class SerialTeam {
     LOSSKIT_HD number load(T const* p) const { return p[j]; }
     LOSSKIT_HD void store(T* p, number x) const { p[j] = x.v; }
     LOSSKIT_HD void add(T* p, number x) const { p[j] += x.v; }
-    LOSSKIT_HD void ask(T const*) const {}
+    LOSSKIT_HD void prefetch(T const*) const {}
   };
 
   template <class Sums, class F>
@@ -43,7 +43,7 @@ class SerialTeam {
     auto total = zero.map(widen);
     for (idx j = 0; j < n; ++j) {
       Sums one = zero;
-      f(one, At{j}, number(c[j]), number(tamed(c[j], odd)));
+      f(one, At{j}, number(c[j]), number(clamped_cosine(c[j], odd)));
       if (j != hole) total.add(one.map(widen));
     }
     return total;

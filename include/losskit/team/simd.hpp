@@ -6,7 +6,7 @@
 //
 // A NaN cosine passes the check for odd ones: it needs no taming, and whoever sums e sees it there (row/row.hpp).
 //
-// A team may be late: the gradient of a row waits, and is scaled lane by lane while the next row is read.
+// A team may be pipelined: a row is scaled into the gradient lane by lane while the next row is read.
 #pragma once
 #include <cstdint>
 #include <initializer_list>
@@ -22,7 +22,7 @@ template <class P>
 class SimdTeam {
   using T = typename P::scalar;
   static constexpr idx W = P::width, block = 128 * W / P::parts;
-  static constexpr std::size_t near = 3072, far = 32768;  // bytes: how far ahead walks with much and little arithmetic ask for memory
+  static constexpr std::size_t prefetch_busy = 3072, prefetch_light = 32768;  // bytes ahead of a walk: with much, with little arithmetic
 
  public:
   using number = P;
@@ -36,7 +36,7 @@ class SimdTeam {
     Writes writes = Writes::assign;
     T* buffers[2] = {};  // for e to wait in, n numbers each; null lets it wait in the gradient itself (assign only)
     bool apart = false;  // the gradient lies apart from the cosines: ask for its memory too
-    bool late = false;   // scale a row while the next one is read: memory and arithmetic then work at the same time
+    bool pipelined = false;   // scale a row while the next one is read: memory and arithmetic then work at the same time
     idx ahead = 0;       // how far in front of the row's reads, in elements, memory is asked for
   };
   explicit SimdTeam(Plan const& plan = {}) : plan_(plan) {}
@@ -46,8 +46,8 @@ class SimdTeam {
     LOSSKIT_INLINE P load(T const* p) const { return P::load(p + j); }
     LOSSKIT_INLINE void store(T* p, P x) const { x.store(p + j); }
     LOSSKIT_INLINE void add(T* p, P x) const { (load(p) + x).store(p + j); }
-    LOSSKIT_INLINE void ask(T const* p) const {
-      for (idx k = 0; k < P::parts; ++k) __builtin_prefetch(p + j + k * (W / P::parts) + near / sizeof(T), 0, 3);
+    LOSSKIT_INLINE void prefetch(T const* p) const {
+      for (idx k = 0; k < P::parts; ++k) __builtin_prefetch(p + j + k * (W / P::parts) + prefetch_busy / sizeof(T), 0, 3);
     }
   };
   struct Some {  // the first `count` lanes only
@@ -55,23 +55,23 @@ class SimdTeam {
     LOSSKIT_INLINE P load(T const* p) const { return P::load_some(p + j, count); }
     LOSSKIT_INLINE void store(T* p, P x) const { x.store_some(p + j, count); }
     LOSSKIT_INLINE void add(T* p, P x) const { (load(p) + x).store_some(p + j, count); }
-    LOSSKIT_INLINE void ask(T const*) const {}
+    LOSSKIT_INLINE void prefetch(T const*) const {}
   };
 
   template <class Sums, class F>
   auto sum(T const* c, idx n, idx hole, OddCosines& odd, Sums, F f) {
     finish_waiting();
-    return row_sum<Sums>(c, n, hole, odd, f, NotLate{});
+    return row_sum<Sums>(c, n, hole, odd, f, NotPipelined{});
   }
 
   template <class Sums, class F>
   auto sum_keeping(T const* c, idx n, idx hole, OddCosines& odd, Sums, F f) {
-    if (!waiting_.g) return row_sum<Sums>(c, n, hole, odd, f, NotLate{});
+    if (!waiting_.g) return row_sum<Sums>(c, n, hole, odd, f, NotPipelined{});
     auto const total = [&] {
       switch (plan_.writes) {
-        case Writes::accumulate: return row_sum<Sums>(c, n, hole, odd, f, Late<Writes::accumulate>(waiting_));
-        case Writes::stream: return row_sum<Sums>(c, n, hole, odd, f, Late<Writes::stream>(waiting_));
-        default: return row_sum<Sums>(c, n, hole, odd, f, Late<Writes::assign>(waiting_));
+        case Writes::accumulate: return row_sum<Sums>(c, n, hole, odd, f, Pipelined<Writes::accumulate>(waiting_));
+        case Writes::stream: return row_sum<Sums>(c, n, hole, odd, f, Pipelined<Writes::stream>(waiting_));
+        default: return row_sum<Sums>(c, n, hole, odd, f, Pipelined<Writes::assign>(waiting_));
       }
     }();
     end_waiting();
@@ -95,11 +95,11 @@ class SimdTeam {
       idx const end = begin + block < n ? begin + block : n;
       if (end < begin + block) finish_waiting();
       T* const stage = stages[begin / block % 2];
-      Late<Writes::stream> const late(waiting_);
+      Pipelined<Writes::stream> const pipelined(waiting_);
       total.add(across(block_total<Sums>(begin, end, [=](auto& sums, auto at) LOSSKIT_INLINE_LAMBDA {
         P const x = f(sums, at);
         at.j -= begin;
-        late(at);
+        pipelined(at);
         at.store(stage, x);
       })));
       end_waiting();
@@ -135,16 +135,16 @@ class SimdTeam {
     waiting_ = {kept, g, n, 0, here ? y : -1, T(scale.factor), T(scale.slope)};
     if (plan_.writes == Writes::accumulate && here) waiting_.slope += g[y];
     if (plan_.writes == Writes::stream) waiting_.aligned = aligned_from(g, n);
-    if (!plan_.late) finish_waiting();
+    if (!plan_.pipelined) finish_waiting();
   }
 
   // Ends whatever still waits; a backend calls it after a team's last row.
   void finish_waiting() {
     if (waiting_.g) {
       switch (plan_.writes) {
-        case Writes::accumulate: write_now(Late<Writes::accumulate>(waiting_)); break;
-        case Writes::stream: write_now(Late<Writes::stream>(waiting_)); break;
-        default: write_now(Late<Writes::assign>(waiting_));
+        case Writes::accumulate: write_now(Pipelined<Writes::accumulate>(waiting_)); break;
+        case Writes::stream: write_now(Pipelined<Writes::stream>(waiting_)); break;
+        default: write_now(Pipelined<Writes::assign>(waiting_));
       }
       end_waiting();
     }
@@ -158,19 +158,19 @@ class SimdTeam {
 
  private:
   template <class Sums, class F, class Lag>
-  auto row_sum(T const* c, idx n, idx hole, OddCosines& odd, F const& f, Lag const& late) const {
+  auto row_sum(T const* c, idx n, idx hole, OddCosines& odd, F const& f, Lag const& pipelined) const {
     Total<Sums> total;
     for (idx begin = 0; begin < n; begin += block)
-      total.add(across(block_sum<Sums>(c, begin, begin + block < n ? begin + block : n, hole, odd, f, late)));
+      total.add(across(block_sum<Sums>(c, begin, begin + block < n ? begin + block : n, hole, odd, f, pipelined)));
     return total;
   }
 
   template <class Sums, class F, class Lag>
-  LOSSKIT_INLINE Sums block_sum(T const* c, idx begin, idx end, idx hole, OddCosines& odd, F const& f, Lag const& late) const {
+  LOSSKIT_INLINE Sums block_sum(T const* c, idx begin, idx end, idx hole, OddCosines& odd, F const& f, Lag const& pipelined) const {
     T const* const soon = c + plan_.ahead;
     T* const filled = filled_ ? filled_ + plan_.ahead : nullptr;
     F const hot = f;  // copies that no call sees stay in registers
-    Lag const hot_late = late;
+    Lag const hot_pipelined = pipelined;
     idx const full = begin + (end - begin) / W * W;
     idx const split = hole >= begin && hole < full ? begin + (hole - begin) / W * W : full;
     Sums sums;
@@ -180,45 +180,45 @@ class SimdTeam {
         // Four at a time, in registers: once a packet is written the row may be overwritten in place.
         P const x0 = P::load(c + j), x1 = P::load(c + j + W), x2 = P::load(c + j + 2 * W), x3 = P::load(c + j + 3 * W);
         if (P::any_outside(x0, x1, x2, x3)) [[unlikely]] {
-          for (idx k = j; k < j + 4 * W; k += W) sums.add(careful<Sums>(c, At{k}, W, hole, odd, f, late));
+          for (idx k = j; k < j + 4 * W; k += W) sums.add(careful<Sums>(c, At{k}, W, hole, odd, f, pipelined));
           continue;
         }
         for (idx k = 0; k < 4 * W; k += W) __builtin_prefetch(soon + j + k, 0, 2);
         if (filled)
           for (idx k = 0; k < 4 * W; k += W) __builtin_prefetch(filled + j + k, 1, 2);
-        hot_late(At{j}), hot(sums, At{j}, x0, x0);
-        hot_late(At{j + W}), hot(sums, At{j + W}, x1, x1);
-        hot_late(At{j + 2 * W}), hot(sums, At{j + 2 * W}, x2, x2);
-        hot_late(At{j + 3 * W}), hot(sums, At{j + 3 * W}, x3, x3);
+        hot_pipelined(At{j}), hot(sums, At{j}, x0, x0);
+        hot_pipelined(At{j + W}), hot(sums, At{j + W}, x1, x1);
+        hot_pipelined(At{j + 2 * W}), hot(sums, At{j + 2 * W}, x2, x2);
+        hot_pipelined(At{j + 3 * W}), hot(sums, At{j + 3 * W}, x3, x3);
       }
       for (; j < stop; j += W) {
         P const x = P::load(c + j);
         if (P::any_outside(x, x, x, x)) [[unlikely]]
-          sums.add(careful<Sums>(c, At{j}, W, hole, odd, f, late));
+          sums.add(careful<Sums>(c, At{j}, W, hole, odd, f, pipelined));
         else
-          hot_late(At{j}), hot(sums, At{j}, x, x);
+          hot_pipelined(At{j}), hot(sums, At{j}, x, x);
       }
       if (j < full) {
-        sums.add(careful<Sums>(c, At{j}, W, hole, odd, f, late));
+        sums.add(careful<Sums>(c, At{j}, W, hole, odd, f, pipelined));
         j += W;
       }
     }
-    if (full < end) sums.add(careful<Sums>(c, Some{full, end - full}, end - full, hole, odd, f, late));
+    if (full < end) sums.add(careful<Sums>(c, Some{full, end - full}, end - full, hole, odd, f, pipelined));
     return sums;
   }
 
   // A packet with the hole, the row's end, or a cosine outside [-1, 1].
   template <class Sums, class At_, class F, class Lag>
-  [[gnu::noinline]] static Sums careful(T const* c, At_ at, idx count, idx hole, OddCosines& odd, F const& f, Lag const& late) {
+  [[gnu::noinline]] static Sums careful(T const* c, At_ at, idx count, idx hole, OddCosines& odd, F const& f, Lag const& pipelined) {
     idx const j = at.j;
     P const raw = at.load(c);
     P x = raw;
     if (P::any_outside(raw, raw, raw, raw)) {
-      T tame[W] = {};
-      for (idx l = 0; l < count; ++l) tame[l] = tamed(c[j + l], odd);
-      x = P::load(tame);
+      T clean[W] = {};
+      for (idx l = 0; l < count; ++l) clean[l] = clamped_cosine(c[j + l], odd);
+      x = P::load(clean);
     }
-    late(at);
+    pipelined(at);
     Sums sums;
     f(sums, at, raw, x);
     bool const here = hole >= j && hole < j + count;  // then the lanes before it count, and those after
@@ -274,14 +274,14 @@ class SimdTeam {
   };
 
   // What is done to element `at` of the row that waits, while the same element of the next row is read. A copy: in registers.
-  struct NotLate {
+  struct NotPipelined {
     template <class At_>
     LOSSKIT_INLINE void operator()(At_ const&) const {}
   };
   template <Writes writes>
-  class Late {
+  class Pipelined {
    public:
-    explicit Late(Waiting const& w) : kept_(w.kept), g_(w.g), n_(w.n), aligned_(w.aligned), factor_(w.factor) {}
+    explicit Pipelined(Waiting const& w) : kept_(w.kept), g_(w.g), n_(w.n), aligned_(w.aligned), factor_(w.factor) {}
 
     template <class At_>
     LOSSKIT_INLINE void operator()(At_ const& at) const {
@@ -301,13 +301,13 @@ class SimdTeam {
 
   // From the end, which the pass before left in the caches, if they do not hold all of a row.
   template <Writes writes>
-  void write_now(Late<writes> late) {
-    T const* const before = waiting_.kept - far / sizeof(T);
+  void write_now(Pipelined<writes> pipelined) {
+    T const* const before = waiting_.kept - prefetch_light / sizeof(T);
     idx const whole = waiting_.n / W * W;
-    if (whole < waiting_.n) late(Some{whole, waiting_.n - whole});
+    if (whole < waiting_.n) pipelined(Some{whole, waiting_.n - whole});
     for (idx j = whole - W; j >= 0; j -= W) {
       __builtin_prefetch(before + j, 0, 2);
-      late(At{j});
+      pipelined(At{j});
     }
   }
 

@@ -12,8 +12,8 @@ int main(int argc, char**) {
   std::vector<int> const labels{0, 2};
   auto const scores = losskit::matrix(cosines, 2, 3);
   losskit::Batch batch{scores, labels};
-  std::vector<std::byte> workspace(losskit::workspace_bytes<float>(losskit::serial{}, 2, 3, losskit::Placement::in_place));
-  auto const report = losskit::loss_and_gradient(losskit::serial{}, loss, batch, scores, losskit::view(workspace));
+  std::vector<std::byte> workspace(losskit::workspace_bytes<float>(losskit::on::serial{}, 2, 3, losskit::Placement::in_place));
+  auto const report = losskit::loss_and_gradient(losskit::on::serial{}, loss, batch, scores, losskit::view(workspace));
   std::printf("loss %.4f\n", report.loss);
   return report.loss > 0 ? 0 : 1;
 }

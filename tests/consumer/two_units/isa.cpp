@@ -29,7 +29,7 @@ double NAME(loss_of_, UNIT)() {
   auto const scores = losskit::matrix(cosines, 7, 101);
   auto const gradient = losskit::matrix(memory, 7, 101);
   losskit::Batch batch{scores, labels};
-  std::vector<std::byte> workspace(losskit::workspace_bytes<float>(losskit::serial{}, 7, 101, losskit::Placement::out_of_place));
+  std::vector<std::byte> workspace(losskit::workspace_bytes<float>(losskit::on::serial{}, 7, 101, losskit::Placement::out_of_place));
   losskit::MarginSoftmax const loss{losskit::ArcMargin{0.5}, 32.0};
-  return losskit::loss_and_gradient(losskit::serial{}, loss, batch, gradient, losskit::view(workspace)).loss;
+  return losskit::loss_and_gradient(losskit::on::serial{}, loss, batch, gradient, losskit::view(workspace)).loss;
 }
