@@ -499,3 +499,23 @@ TEST_CASE("views: a shape that does not fit its memory") {
   expect_error<ShapeError>([&] { losskit::matrix(x, 3, 4); }, {"3 x 4", "11"});
   expect_error<ShapeError>([&] { losskit::matrix(x, -1, -11); }, {"-1 x -11"});
 }
+
+// A view that no list names would be checked by nothing: neither its size, nor its values, nor what it overlaps.
+TEST_CASE("views: a batch and its outputs list every view that they have") {
+  auto const listed = [](auto const& object, std::size_t others) {
+    std::size_t bytes = others;
+    void const* last = nullptr;
+    losskit::detail::for_each_view(object, [&](char const*, auto const& v, auto...) {
+      CHECK(std::less<>{}(last, static_cast<void const*>(&v)));  // in the order of the struct: none twice
+      last = &v;
+      bytes += sizeof v;
+    });
+    CHECK(bytes == sizeof object);
+  };
+  Call c;
+  auto const batch = c.batch();
+  listed(batch, sizeof batch.cosines);
+  listed(c.outputs, 0);
+  listed(Outputs<double>{}, 0);
+  CHECK(losskit::detail::count_views(c.outputs) == sizeof c.outputs / sizeof c.outputs.saved);
+}

@@ -108,6 +108,35 @@ using Workspace = WorkspaceIn<host>;
 
 namespace detail {
 
+// What a view of a call over rows x cols cosines holds: one element a row, one a column, or one in all; and which values.
+enum class Per { row, column, call };
+enum class Values { labels, not_negative, any };  // labels are always there; every other view may be empty
+inline idx size_of(Per per, idx rows, idx cols) { return per == Per::row ? rows : per == Per::column ? cols : 1; }
+
+// f(name, view, per, values) for every view but the cosines: the one list that sizes, values, reach and overlaps are checked by.
+template <class T, class I, class S, class F>
+void for_each_view(Batch<T, I, S> const& batch, F const& f) {
+  f("labels", batch.labels, Per::row, Values::labels);
+  f("weights", batch.weights, Per::row, Values::not_negative);
+  f("class_weights", batch.class_weights, Per::column, Values::not_negative);
+  f("scales", batch.scales, Per::row, Values::not_negative);
+  f("upstream", batch.upstream, Per::row, Values::any);
+  f("scale", batch.scale, Per::call, Values::not_negative);
+}
+// f(name, view, per) for every view.
+template <class T, class S, class F>
+constexpr void for_each_view(Outputs<T, S> const& out, F const& f) {
+  f("row_losses", out.row_losses, Per::row);
+  f("scale_gradient", out.scale_gradient, Per::row);
+  f("saved", out.saved, Per::row);
+}
+template <class T, class S>
+constexpr std::size_t count_views(Outputs<T, S> const& out) {
+  std::size_t count = 0;
+  for_each_view(out, [&](char const*, auto const&, Per) { ++count; });
+  return count;
+}
+
 // The bytes that an argument covers, to find overlaps.
 struct Extent {
   char const* name;
@@ -185,7 +214,7 @@ void expect_size_or_none(char const* name, VectorView<T, S> v, idx size) {
 template <class T>
 void expect_not_negative(char const* name, VectorView<T const> v) {
   for (idx i = 0; i < v.size; ++i)
-    if (!(v[i] >= 0 && v[i] <= T(stored_number<T>::largest)))
+    if (!(v[i] >= 0 && v[i] <= std::numeric_limits<T>::max()))
       fail<ParameterError>("%s[%lld] = %g is not a finite number >= 0", name, ll(i), double(v[i]));
 }
 

@@ -24,15 +24,11 @@ template <class B, class S, class I, class Space>
 void expect_batch(B const& backend, Batch<S, I, Space> const& b, Options const& options) {
   idx const rows = b.cosines.rows, cols = b.cosines.cols;
   expect_matrix("cosines", b.cosines);
-  expect_size("labels", b.labels, rows);
-  expect_size_or_none("weights", b.weights, rows);
-  expect_size_or_none("class_weights", b.class_weights, cols);
-  expect_size_or_none("scales", b.scales, rows);
-  expect_size_or_none("scale", b.scale, 1);
-  expect_size_or_none("upstream", b.upstream, rows);
-  for (auto const& in : {extent("cosines", b.cosines), extent("labels", b.labels), extent("weights", b.weights), extent("scales", b.scales),
-                         extent("class_weights", b.class_weights), extent("scale", b.scale), extent("upstream", b.upstream)})
-    expect_memory(backend, in);
+  expect_memory(backend, extent("cosines", b.cosines));
+  for_each_view(b, [&](char const* name, auto const& v, Per per, Values values) {
+    if (values == Values::labels || v.data || v.size != 0) expect_size(name, v, size_of(per, rows, cols));
+    expect_memory(backend, extent(name, v));
+  });
   if (options.top_k < 1) fail<ParameterError>("top_k = %d is below 1", options.top_k);
   if (!(options.scale_ceiling > 0)) fail<ParameterError>("scale_ceiling = %g is not > 0", options.scale_ceiling);
   if constexpr (std::is_same_v<Space, host>) {
@@ -41,29 +37,32 @@ void expect_batch(B const& backend, Batch<S, I, Space> const& b, Options const& 
       if ((y < 0 || y >= cols) && y != options.ignore_label)
         fail<LabelError>("labels[%lld] = %lld is outside [0, %lld)", ll(i), ll(y), ll(cols));
     }
-    expect_not_negative("weights", b.weights);
-    expect_not_negative("class_weights", b.class_weights);
-    expect_not_negative("scales", b.scales);
-    expect_not_negative("scale", b.scale);
+    for_each_view(b, [&](char const* name, auto const& v, Per, Values values) {
+      if (values == Values::not_negative) expect_not_negative(name, v);
+    });
   }
 }
 
-// Whatever is written lies apart from whatever else is read or written; the gradient against the cosines has its own rule.
+// Sizes of the outputs. Whatever is written lies apart from whatever else is read or written; the gradient against the cosines
+// has its own rule.
 template <class B, class S, class I, class Space>
 void expect_outputs(B const& backend, Batch<S, I, Space> const& b, MatrixView<S, Space> gradient, WorkspaceIn<Space> workspace,
                     Outputs<computed<S>, Space> const& out) {
-  Extent const outs[] = {extent("gradient", gradient), extent("workspace", workspace), extent("row_losses", out.row_losses),
-                         extent("scale_gradient", out.scale_gradient), extent("saved", out.saved)};
-  Extent const ins[] = {extent("labels", b.labels), extent("weights", b.weights), extent("class_weights", b.class_weights),
-                        extent("scales", b.scales), extent("scale", b.scale), extent("upstream", b.upstream)};
-  Extent const cosines = extent("cosines", b.cosines);
-  for (auto const& out_i : outs) {
-    expect_memory(backend, out_i);
-    for (auto const& in : ins) expect_apart(out_i, in);
-    for (auto const& out_j : outs)
-      if (&out_j < &out_i) expect_apart(out_j, out_i);
-    if (&out_i != outs) expect_apart(out_i, cosines);
-  }
+  Extent written[2 + count_views(Outputs<computed<S>, Space>{})];
+  std::size_t count = 0;
+  auto const add = [&](Extent const& extent_of_output) {
+    expect_memory(backend, extent_of_output);
+    for_each_view(b, [&](char const* name, auto const& v, Per, Values) { expect_apart(extent_of_output, extent(name, v)); });
+    for (std::size_t i = 0; i < count; ++i) expect_apart(written[i], extent_of_output);
+    written[count++] = extent_of_output;
+  };
+  for_each_view(out, [&](char const* name, auto const& v, Per per) {
+    expect_size_or_none(name, v, size_of(per, b.cosines.rows, b.cosines.cols));
+  });
+  add(extent("gradient", gradient));
+  add(extent("workspace", workspace));
+  for_each_view(out, [&](char const* name, auto const& v, Per) { add(extent(name, v)); });
+  for (std::size_t i = 1; i < count; ++i) expect_apart(written[i], extent("cosines", b.cosines));
 }
 
 template <bool Gradient, class B, class L, class S, class I, class Space>
@@ -120,9 +119,6 @@ auto loss_and_gradient(B const& backend, L const& loss, Batch<T, I, S> const& ba
     auto const placement = accumulate ? Placement::accumulate : in_place ? Placement::in_place : Placement::out_of_place;
     detail::expect_batch(backend, batch, options);
     detail::expect_shape("gradient", g, rows, cols);
-    detail::expect_size_or_none("row_losses", out.row_losses, rows);
-    detail::expect_size_or_none("scale_gradient", out.scale_gradient, rows);
-    detail::expect_size_or_none("saved", out.saved, rows);
     detail::expect_workspace(workspace, workspace_bytes<T>(backend, rows, cols, placement));
     detail::expect_same_or_apart("cosines", batch.cosines, "gradient", g, !accumulate);
     detail::expect_outputs(backend, batch, g, workspace, out);
@@ -138,9 +134,6 @@ auto loss_value(B const& backend, L const& loss, Batch<T, I, S> const& batch, Wo
   if constexpr (std::is_same_v<S, typename B::space>) {
     idx const rows = batch.cosines.rows, cols = batch.cosines.cols;
     detail::expect_batch(backend, batch, options);
-    detail::expect_size_or_none("row_losses", out.row_losses, rows);
-    detail::expect_size_or_none("scale_gradient", out.scale_gradient, rows);
-    detail::expect_size_or_none("saved", out.saved, rows);
     detail::expect_workspace(workspace, workspace_bytes<T>(backend, rows, cols, Placement::no_gradient));
     detail::expect_outputs(backend, batch, MatrixView<T, S>{}, workspace, out);
     return detail::run_loss<false>(backend, loss, batch, MatrixView<T, S>{}, Placement::no_gradient, workspace, options, out);
@@ -163,7 +156,6 @@ void loss_gradient(B const& backend, L const& loss, Batch<T, I, S> const& batch,
     detail::expect_batch(backend, batch, options);
     detail::expect_shape("gradient", g, rows, cols);
     detail::expect_size("saved", rows_saved, rows);
-    detail::expect_size_or_none("scale_gradient", scale_gradient, rows);
     detail::expect_same_or_apart("cosines", batch.cosines, "gradient", g, !accumulate);
     detail::expect_outputs(backend, batch, g, WorkspaceIn<S>{}, Outputs<computed<T>, S>{{}, scale_gradient, {}});
     detail::expect_all_apart(
