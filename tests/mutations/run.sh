@@ -158,10 +158,10 @@ mutate "one class divides by zero"                       $f 'bool const alone = 
 mutate "ties count as right"                             $f '!(raw < c_y)' 'raw > c_y' edges
 mutate "a factor out of range"                           $f '< 0.5 * stored' '< 1e300 * stored' edges
 mutate "saved pass: r' missing"                          $f 'exp_of(r.value)) * r.slope' 'exp_of(r.value))' laws backends
-mutate "logistic: what e^-a loses is lost"               core/math.hpp 'u_low = fma(s, r_low, product_minus(s, g, u - s))' 'u_low = P(0)' math_native
-mutate "logistic: what the quotient loses is lost"       core/math.hpp 'fma(-near, u_low, -product_minus(near, u, 1 - near))' 'P(0)' math_native
-mutate "exp2: a product that is flushed, by a table"      core/math.hpp 'P::fuses ? fma(g, s, s) : s * (g + 1)' 'rounded(g * s) + s' edges_native
-mutate "exp2: a product that is flushed without FMA"      core/math.hpp 'P::fuses ? fma(g, s, s) : s * (g + 1)' 'fma(g, s, s)' edges
+mutate "logistic: what e^-a loses is lost"               core/math.hpp 'u_low = multiply_add(s, r_low, product_minus(s, g, u - s))' 'u_low = P(0)' math_native
+mutate "logistic: what the quotient loses is lost"       core/math.hpp 'multiply_add(-larger, u_low, -product_minus(larger, u, 1 - larger))' 'P(0)' math_native
+mutate "exp2: a product that is flushed, by a table"      core/math.hpp 'fuses ? multiply_add(g, s, s) : s * (g + 1)' 'g * s + s' edges_native
+mutate "exp2: a product that is flushed without FMA"      core/math.hpp 'fuses ? multiply_add(g, s, s) : s * (g + 1)' 'multiply_add(g, s, s)' edges
 f=row/exponential.hpp
 mutate "bounded: pairs too late"                         $f '<= 2 * last;' '<= 4 * last;' edges
 mutate "bounded: a double's sums up to its end"          $f '(sizeof(T) == 8 ? 76 : 0)' '0' edges
