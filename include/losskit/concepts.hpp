@@ -22,7 +22,8 @@ concept Margin = Policy<M> && Number<X> && requires(M const m, X c) {
   { m.target(c) } -> std::same_as<Jet<X>>;
 };
 
-// Reshapes every other class, given the threshold of its row. Runs on every element: written with select.
+// Reshapes every other class, given the threshold of its row. Runs on every element: written with select. Optional: unit_slope,
+// the slope is 1 everywhere; then no element is multiplied by it (times_slope).
 template <class R, class X = Scalar<double>>
 concept RestRule = Policy<R> && Number<X> && requires(R const r, X c, X threshold) {
   { r.rest(c, threshold) } -> std::same_as<Jet<X>>;
@@ -70,6 +71,12 @@ struct Kinks {
 template <class P>
 constexpr Kinks kinks_of(P const& policy) {
   if constexpr (requires { policy.kinks(); }) return policy.kinks(); else return {};
+}
+
+// x times the slope of rest rule R.
+template <class R, class X>
+LOSSKIT_HD LOSSKIT_INLINE X times_slope(X x, X slope) {
+  if constexpr (requires { requires R::unit_slope; }) return x; else return x * slope;
 }
 
 // The threshold of a row: the margin without its rule past pi where it has one, else the margin itself.

@@ -24,7 +24,8 @@ namespace detail {
 template <class Team, class S>
 LOSSKIT_HD double dot(Team& team, S const* a, S const* b, idx n) {
   using Sums = DotSum<typename Team::number>;
-  return team.total(n, Sums{}, [=](auto& sum, auto at) LOSSKIT_INLINE_LAMBDA { sum.add({at.load(a) * at.load(b)}); }).dot.v;
+  auto const f = [=](auto& sum, auto at) LOSSKIT_INLINE_LAMBDA { sum.dot = multiply_add(at.load(a), at.load(b), sum.dot); };
+  return team.total(n, Sums{}, f).dot.v;
 }
 
 // |x| = largest sqrt(sum (x / largest)^2), in double.
@@ -50,7 +51,7 @@ LOSSKIT_HD double norm(Team& team, S const* x, idx n) {
   if (!(largest <= stored_number<double>::largest)) return NAN;
   return largest * ::sqrt(team.tally(0, n, Squares{}, [=](Squares& all, idx j) {
                                     double const part = double(static_cast<T>(x[j])) / largest;
-                                    all.sum += part * part;
+                                    all.sum = multiply_add(part, part, all.sum);
                                   }).sum);
 }
 
@@ -95,10 +96,10 @@ struct NormalizeBackwardRow {
     bool const none = n < smallest_norm<T>, add = accumulate;
     double const inverse = none ? 0 : 1 / n;
     double const slope = dnorms.data ? double(dnorms[i]) : 0;
-    T const k = T(inverse), along = T(none ? 0 : slope - dot(team, unit, d, y.cols) * inverse);
+    T const k = T(inverse), along = T(none ? 0 : multiply_add(-dot(team, unit, d, y.cols), inverse, slope));
     team.each(y.cols, [=](auto at) LOSSKIT_INLINE_LAMBDA {
       using X = std::remove_cv_t<decltype(at.load(d))>;
-      X const g = none ? X(T(0)) : X(k) * at.load(d) + X(along) * at.load(unit);
+      X const g = none ? X(T(0)) : multiply_add(X(k), at.load(d), X(along) * at.load(unit));
       add ? at.add(to, g) : at.store(to, g);
     });
   }

@@ -46,7 +46,7 @@ class AdaCosScale {
   }
 
   // The fixed scale, and the state that training starts from.
-  double fixed() const { return within(std::sqrt(2.0) * std::log(double(classes_ - 1))); }
+  double fixed() const { return within(std::sqrt(2.0) * std::log(hidden(double(classes_ - 1)))); }
   State start() const { return {fixed()}; }
   double scale(State const& state) const { return state.scale; }
   double ceiling() const { return ceiling_; }
