@@ -13,7 +13,9 @@
 
 #include "losskit/concepts.hpp"
 #include "losskit/loss/batch.hpp"
+#include "losskit/loss/checks.hpp"
 #include "losskit/loss/tally.hpp"
+#include "losskit/loss/workspace.hpp"
 #include "losskit/row/row.hpp"
 
 namespace losskit::inline LOSSKIT_ISA {
