@@ -7,6 +7,17 @@
 #include "losskit/core/jet.hpp"
 #include "losskit/core/number.hpp"
 
+namespace losskit {
+
+// What one batch says; multi-device users combine the devices' values before they call next.
+struct ScaleStatistics {
+  idx rows;                     // N, ignored rows left out
+  double log_mean_rest;         // ln B_avg at the scale of the state
+  double median_target_cosine;  // cos(theta_med): the upper of the two middle cosines for even N
+};
+
+}  // namespace losskit
+
 namespace losskit::inline LOSSKIT_ISA {
 
 // A policy says its name, so that benchmarks, tests and tables are written from the catalogue.
@@ -42,13 +53,6 @@ concept Objective = Policy<O> && Number<X> && requires(O const o, X log_p) {
 template <class L, class X = Scalar<double>>
 concept PointLoss = Policy<L> && Number<X> && requires(L const l, X prediction, X truth) {
   { l(prediction, truth) } -> std::same_as<Jet<X>>;
-};
-
-// What one batch says; multi-device users combine the devices' values before they call next.
-struct ScaleStatistics {
-  idx rows;                     // N, ignored rows left out
-  double log_mean_rest;         // ln B_avg at the scale of the state
-  double median_target_cosine;  // cos(theta_med): the upper of the two middle cosines for even N
 };
 
 // A scale that follows the batch: state is a plain struct of the caller's with the scale in it, next is pure. No scale passes

@@ -20,6 +20,21 @@
 
 #include "losskit/core/config.hpp"
 
+namespace losskit {
+
+// What is known of a type that callers keep in memory. One that is stored only, such as half, names the type that computes
+// for it (backend/half.cuh), in a specialisation in `namespace losskit`.
+template <class S>
+struct stored_number {
+  using computed = S;
+  static constexpr double epsilon = std::numeric_limits<S>::epsilon();
+  static constexpr double largest = std::numeric_limits<S>::max();
+};
+template <class S>
+using computed = typename stored_number<S>::computed;
+
+}  // namespace losskit
+
 namespace losskit::inline LOSSKIT_ISA {
 
 template <class X>
@@ -152,17 +167,6 @@ template <class X>
 LOSSKIT_HD bool exceeds(X const& x, double limit) { return x > limit; }
 template <class T, class Stored>
 LOSSKIT_HD bool exceeds(Scalar<T, Stored> x, double limit) { return x.v > limit; }
-
-// What is known of a type that callers keep in memory. One that is stored only, such as half, names the type that computes
-// for it (backend/half.cuh).
-template <class S>
-struct stored_number {
-  using computed = S;
-  static constexpr double epsilon = std::numeric_limits<S>::epsilon();
-  static constexpr double largest = std::numeric_limits<S>::max();
-};
-template <class S>
-using computed = typename stored_number<S>::computed;
 
 // What a number of X loses of a double: k = X(k) + lost<X>(k). 0 where X is made of doubles.
 template <class X>

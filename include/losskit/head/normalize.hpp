@@ -11,6 +11,7 @@
 
 #include "losskit/core/number.hpp"
 #include "losskit/loss/batch.hpp"
+#include "losskit/loss/checks.hpp"
 #include "losskit/row/exponential.hpp"
 
 namespace losskit::inline LOSSKIT_ISA {

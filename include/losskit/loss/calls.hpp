@@ -13,6 +13,7 @@
 
 #include "losskit/concepts.hpp"
 #include "losskit/loss/batch.hpp"
+#include "losskit/loss/checks.hpp"
 #include "losskit/loss/report.hpp"
 #include "losskit/loss/rows.hpp"
 

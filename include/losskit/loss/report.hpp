@@ -6,6 +6,7 @@
 
 #include "losskit/loss/batch.hpp"
 #include "losskit/loss/tally.hpp"
+#include "losskit/loss/workspace.hpp"
 
 namespace losskit::inline LOSSKIT_ISA::detail {
 

@@ -22,13 +22,17 @@
 #include "losskit/concepts.hpp"
 #include "losskit/core/expects.hpp"
 
-namespace losskit::inline LOSSKIT_ISA {
+namespace losskit {
 
 struct AdaCosState {
   double scale;
   idx steps = 0;  // batches seen
   idx kept = 0;   // of these, how many left the scale as it was
 };
+
+}  // namespace losskit
+
+namespace losskit::inline LOSSKIT_ISA {
 
 class AdaCosScale {
  public:
