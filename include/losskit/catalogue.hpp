@@ -11,10 +11,12 @@
 #include "losskit/margin/sphere.hpp"
 #include "losskit/objective/cross_entropy.hpp"
 #include "losskit/objective/focal.hpp"
+#include "losskit/objective/label_smoothing.hpp"
 #include "losskit/point/adaptive_wing.hpp"
 #include "losskit/point/sigmoid_focal.hpp"
 #include "losskit/point/smooth_l1.hpp"
 #include "losskit/point/wing.hpp"
+#include "losskit/rest/curricular.hpp"
 #include "losskit/rest/hard_negatives.hpp"
 #include "losskit/rest/plain.hpp"
 #include "losskit/scale/adacos.hpp"
@@ -39,8 +41,8 @@ using margins = Policies<NoMargin, CosMargin<>, CosMargin<Easy>, ArcMargin<>, Ar
                          ArcMargin<ContinuousLinear>, ArcMargin<Clamp>, ArcMargin<FallToCosine>, ArcMargin<Easy>,
                          ArcMargin<NoRule, Detached>, SphereMargin<>, SphereMargin<Clamp>, CombinedMargin<>, CombinedMargin<NoRule>,
                          CombinedMargin<ContinuousLinear>, Annealed<>>;
-using rests = Policies<PlainRest, HardNegatives<>, HardNegatives<Fixed>>;
-using objectives = Policies<CrossEntropy, FocalLoss>;
+using rests = Policies<PlainRest, HardNegatives<>, HardNegatives<Fixed>, CurricularRest>;
+using objectives = Policies<CrossEntropy, FocalLoss, LabelSmoothing>;
 using scales = Policies<FixedScale, FeatureNorm, AdaCosScale>;
 using point_losses = Policies<WingLoss, AdaptiveWingLoss, SmoothL1Loss, HuberLoss, SigmoidFocalLoss>;
 using schedules = Policies<LambdaSchedule, LinearWarmUp, ExponentialWarmUp>;

@@ -9,7 +9,14 @@
 
 namespace losskit {
 
-// What one batch says; multi-device users combine the devices' values before they call next.
+// The largest scale that any call accepts, for every type.
+inline constexpr double largest_scale = 1e6;
+
+// What a batch may be asked for; multi-device users combine the devices' values before they call next.
+struct TargetStatistics {
+  idx rows;                   // N, ignored rows left out
+  double mean_target_cosine;  // over them, clamped to [-1, 1]
+};
 struct ScaleStatistics {
   idx rows;                     // N, ignored rows left out
   double log_mean_rest;         // ln B_avg at the scale of the state
@@ -26,26 +33,100 @@ concept Policy = std::is_trivially_copyable_v<P> && requires {
   { P::name } -> std::convertible_to<char const*>;
 };
 
+// What a policy may see of its row. `number`: that of Batch::margins for a margin, of Batch::rest for a rest rule.
+struct RowContext {
+  idx row, label;
+  bool given;  // is there a number?
+  double number;
+};
+// The numbers that a policy with at_row takes, ends included.
+struct NumberRange {
+  double low = 1, high = 0;  // none
+  LOSSKIT_HD bool contains(double x) const { return x >= low && x <= high; }
+};
+// The policy of one row: p.at_row(row) where p has that, with P::row_numbers, else p itself. Bound as the row runs, on host and device.
+template <class P>
+LOSSKIT_HD P at_row(P const& policy, RowContext const& row) {
+  if constexpr (requires { policy.at_row(row); }) return row.given ? policy.at_row(row) : policy; else return policy;
+}
+template <class P>
+constexpr NumberRange row_numbers_of() {
+  if constexpr (requires(P const p, RowContext row) { p.at_row(row); }) return P::row_numbers; else return {};
+}
+
+// Does a policy work on logits, any numbers, instead of cosines in [-1, 1]?
+template <class P>
+inline constexpr bool takes_logits = requires { requires P::logits; };
+
+// What a margin says of a target's cosine: psi(c); psi without its rule past pi, the threshold that rest rules compare with; and
+// d psi / d of the margin's number of this row.
+template <class X>
+struct MarginJet {
+  Jet<X> target, threshold;
+  X by_parameter;
+};
+
 // Reshapes the target's cosine: psi(c) and d psi / d c. It sees one element a row and may use plain `if`.
-// A margin may also offer raw(c), psi without its rule past pi: the threshold that rest rules compare with.
+// Optional: margin_jet(c), all of a MarginJet at once; without it the threshold is psi itself. at_row (above).
 template <class M, class X = Scalar<double>>
 concept Margin = Policy<M> && Number<X> && requires(M const m, X c) {
   { m.target(c) } -> std::same_as<Jet<X>>;
 };
+template <class M, class X>
+LOSSKIT_HD MarginJet<X> margin_jet_of(M const& margin, X c) {
+  if constexpr (requires { margin.margin_jet(c); }) {
+    return margin.margin_jet(c);
+  } else {
+    Jet<X> const at = margin.target(c);
+    return {at, at, X(0)};
+  }
+}
+template <class M, class X>
+LOSSKIT_HD X threshold_of(M const& margin, X c) { return margin_jet_of(margin, c).threshold.value; }
+
+// r(c), d r / d c, and d r / d threshold, for a rest rule that pulls on its target through the threshold.
+template <class X>
+struct RestJet { X value, slope, by_threshold; };
+template <class J, class X>
+concept RestResult = std::same_as<J, Jet<X>> || std::same_as<J, RestJet<X>>;
 
 // Reshapes every other class, given the threshold of its row. Runs on every element: written with select. Optional: unit_slope,
-// the slope is 1 everywhere; then no element is multiplied by it (times_slope).
+// the slope is 1 everywhere; then no element is multiplied by it (times_slope). at_row (above).
 template <class R, class X = Scalar<double>>
 concept RestRule = Policy<R> && Number<X> && requires(R const r, X c, X threshold) {
-  { r.rest(c, threshold) } -> std::same_as<Jet<X>>;
+  { r.rest(c, threshold) } -> RestResult<X>;
   { r.bound() } -> std::convertible_to<double>;  // sup |rest| over cosines in [-1, 1]; lowest(), its infimum, is optional
 };
+template <class R>
+inline constexpr bool pulls_on_threshold = requires(R const r, Scalar<double> c) {
+  { r.rest(c, c) } -> std::same_as<RestJet<Scalar<double>>>;
+};
 
-// The loss of a row as a function of the target's log-probability, and its derivative by it. One element a row.
+// L(log p, a), and its derivatives by both: a is the mean log-probability over all classes.
+template <class X>
+struct ObjectiveJet { X value, slope, by_mean; };
+
+// The loss of a row as a function of the target's log-probability, and its derivative by it; or of that and of the mean
+// log-probability over all classes. One element a row.
 template <class O, class X = Scalar<double>>
-concept Objective = Policy<O> && Number<X> && requires(O const o, X log_p) {
+concept PlainObjective = Policy<O> && Number<X> && requires(O const o, X log_p) {
   { o(log_p) } -> std::same_as<Jet<X>>;
 };
+template <class O, class X = Scalar<double>>
+concept MeanObjective = Policy<O> && Number<X> && requires(O const o, X log_p, X mean_log_p) {
+  { o(log_p, mean_log_p) } -> std::same_as<ObjectiveJet<X>>;
+};
+template <class O, class X = Scalar<double>>
+concept Objective = PlainObjective<O, X> || MeanObjective<O, X>;
+template <class O, class X>
+LOSSKIT_HD ObjectiveJet<X> objective_jet_of(O const& objective, X log_p, X mean_log_p) {
+  if constexpr (MeanObjective<O, X>) {
+    return objective(log_p, mean_log_p);
+  } else {
+    Jet<X> const at = objective(log_p);
+    return {at.value, at.slope, X(0)};
+  }
+}
 
 // The loss of one (prediction, truth) and its derivative by the prediction. Runs on every element. Optional: truth_in_unit_interval,
 // a truth outside [0, 1] is counted; long_chain, some hundred operations of which each waits for the one before: several packets
@@ -55,17 +136,16 @@ concept PointLoss = Policy<L> && Number<X> && requires(L const l, X prediction, 
   { l(prediction, truth) } -> std::same_as<Jet<X>>;
 };
 
-// A scale that follows the batch: state is a plain struct of the caller's with the scale in it, next is pure. No scale passes
-// the ceiling.
-template <class S>
-concept DynamicScale = Policy<S> && std::is_trivially_copyable_v<typename S::State> &&
-                       requires(S const s, typename S::State const state, ScaleStatistics const batch) {
-                         { s.start() } -> std::same_as<typename S::State>;
-                         { state.scale } -> std::convertible_to<double>;
-                         { s.ceiling() } -> std::convertible_to<double>;
-                         { s.scale(state) } -> std::convertible_to<double>;
-                         { s.next(state, batch) } -> std::same_as<typename S::State>;
-                       };
+// A policy that follows the batch, such as AdaCosScale or CurricularRest: its state is a plain struct of the caller's, next is
+// pure. `Statistics` says what a batch must be asked for (loss/advance.hpp); at(state) is the policy that a loss then holds. On a
+// device the state stays where it is: the row reads its number through a view (Batch::scale, Batch::rest).
+template <class P>
+concept Stateful = Policy<P> && std::is_trivially_copyable_v<typename P::State> &&
+                   requires(P const p, typename P::State const state, typename P::Statistics const batch) {
+                     { p.start() } -> std::same_as<typename P::State>;
+                     { p.next(state, batch) } -> std::same_as<typename P::State>;
+                     { p.at(state) } -> Policy;
+                   };
 
 // Where a policy's slope jumps. Checkers step around these points; each header says which side the slope takes.
 struct Kinks {
@@ -81,24 +161,6 @@ constexpr Kinks kinks_of(P const& policy) {
 template <class R, class X>
 LOSSKIT_HD LOSSKIT_INLINE X times_slope(X x, X slope) {
   if constexpr (requires { requires R::unit_slope; }) return x; else return x * slope;
-}
-
-// The threshold of a row: the margin without its rule past pi where it has one, else the margin itself.
-template <class M, class X>
-LOSSKIT_HD X threshold_of(M const& margin, X c) {
-  if constexpr (requires { margin.raw(c); }) return margin.raw(c); else return margin.target(c).value;
-}
-
-// Target and threshold of one cosine, which a margin may compute together.
-template <class X>
-struct TargetAndRaw {
-  Jet<X> target;
-  X raw;
-};
-template <class M, class X>
-LOSSKIT_HD TargetAndRaw<X> target_and_threshold_of(M const& margin, X c) {
-  if constexpr (requires { margin.target_and_raw(c); }) return margin.target_and_raw(c);
-  else return {margin.target(c), threshold_of(margin, c)};
 }
 
 }  // namespace losskit::inline LOSSKIT_ISA

@@ -7,6 +7,7 @@
 #include "losskit/backend/serial.hpp"
 #include "losskit/catalogue.hpp"
 #include "losskit/compose/margin_softmax.hpp"
+#include "losskit/compose/softmax_loss.hpp"
 #include "losskit/head/cosine_layer.hpp"
 #include "losskit/head/normalize.hpp"
 #include "losskit/loss/advance.hpp"

@@ -9,8 +9,6 @@
 //
 // The scale is a number: what a scale policy's state says, or one per row from Batch::scales (then s is not used).
 #pragma once
-#include <cmath>
-
 #include "losskit/concepts.hpp"
 #include "losskit/core/expects.hpp"
 #include "losskit/objective/cross_entropy.hpp"
@@ -29,14 +27,15 @@ class MarginSoftmax {
 
  public:
   M margin;
-  double scale;  // > 0, finite
+  double scale;  // in (0, largest_scale]
   O objective;
   R rest;
 
-  // Throws ParameterError unless scale is finite and > 0.
+  // Throws ParameterError for a scale outside its range.
   MarginSoftmax(M margin_, double scale_, O objective_ = O{}, R rest_ = R{})
       : margin(margin_), scale(scale_), objective(objective_), rest(rest_) {
-    if (!(scale > 0 && std::isfinite(scale))) fail<ParameterError>("MarginSoftmax: scale = %g is not a finite number > 0", scale);
+    if (!(scale > 0 && scale <= largest_scale))
+      fail<ParameterError>("MarginSoftmax: scale = %g is outside (0, largest_scale = %g]", scale, largest_scale);
   }
 };
 

@@ -96,7 +96,7 @@ inline constexpr Parts<T> two_over_ln2 = sizeof(T) == 4 ? Parts<T>{T(2.88539004)
 }  // namespace detail
 
 // 2^((k + k_low) c - h), h a whole number, for an exponent up to 126 (float) or 1022 (double) in size. k_low is what k lost when
-// it was rounded; the product is not rounded before it is raised; and h costs nothing: it hides in the number whose addition
+// it was rounded; an exponent of just -127 (-1023) gives 0; the product is not rounded before it is raised; and h costs nothing: it hides in the number whose addition
 // rounds k c to a whole one.
 // Polynomial of degree 6 / 11, largest error 1.2 / 1.3 ulp; with a table, degree 2, 1.8 ulp.
 template <Simd P>
@@ -125,7 +125,8 @@ LOSSKIT_HD Scalar<T, S> exp2_of(Scalar<T, S> k, Scalar<T, S> k_low, Scalar<T, S>
     return power * __int_as_float((__float_as_int(t) << 23) + 0x3f800000);  // exact: a power of two may be contracted
   }
 #endif
-  return T(::exp2(multiply_add(double(k.v) + double(k_low.v), double(x.v), -double(h.v))));
+  double const exponent = multiply_add(double(k.v) + double(k_low.v), double(x.v), -double(h.v));
+  return exponent < 1.5 - std::numeric_limits<T>::max_exponent ? T(0) : T(::exp2(exponent));
 }
 
 // e^x for every x: above 88.72 (709.78) infinity, below -103.97 (-745.13) zero, denormal numbers in between.

@@ -1,30 +1,35 @@
-// advance: the next state of a scale that follows the batch, such as AdaCosScale, from one read of the cosines.
+// advance: the next state of a policy that follows the batch, such as AdaCosScale or CurricularRest, from one read of the cosines.
 //
-//   state = advance(backend, scale, state, batch, workspace);      once a training step, before the step's loss
-//   loss.scale = scale.scale(state);
+//   state = advance(backend, policy, state, batch, workspace);      once a training step, before the step's loss
+//   loss.scale = scale.scale(state);                                of an AdaCosScale
+//   loss.rest = rest.at(state);                                     of a CurricularRest
 //
 // or with a state that stays in the backend's memory, for a device's never comes to the host:
 //
-//   advance(backend, scale, state_view, batch, workspace);         state_view: one State, replaced
-//   batch.scale = scale_of(state_view);
+//   advance(backend, policy, state_view, batch, workspace);         state_view: one State, replaced
+//   batch.scale = scale_of(state_view);    batch.rest = rest_of(state_view);
+//
+// What a batch is asked for is the policy's Statistics (concepts.hpp).
 #pragma once
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 
+#include "losskit/concepts.hpp"
 #include "losskit/core/number.hpp"
 #include "losskit/loss/calls.hpp"
 
 namespace losskit::inline LOSSKIT_ISA {
 
-// Where the rows of a batch read the scale of a state: for Batch::scale.
+// Where the rows of a batch read the number of a state: for Batch::scale, and for Batch::rest.
 template <class State, class Space>
-VectorView<double const, Space> scale_of(VectorView<State, Space> state) {
-  return {&state.data->scale, 1};
-}
+VectorView<double const, Space> scale_of(VectorView<State, Space> state) { return {&state.data->scale, 1}; }
+template <class State, class Space>
+VectorView<double const, Space> rest_of(VectorView<State, Space> state) { return {&state.data->t, 1}; }
 
 namespace detail {
 
-// What advance needs of a loss: plain classes at the scale of the state.
+// Plain classes at the scale of the batch: what is observed of a batch knows no margin.
 struct PlainScaled {
   double scale = 0;
   struct Margin {
@@ -32,6 +37,7 @@ struct PlainScaled {
     LOSSKIT_HD Jet<X> target(X c) const { return {c, X(1)}; }
   } margin{};
   struct Rest {
+    static constexpr bool unit_slope = true;
     LOSSKIT_HD double bound() const { return 1; }
     template <class X>
     LOSSKIT_HD LOSSKIT_INLINE Jet<X> rest(X c, X) const { return {c, X(1)}; }
@@ -42,12 +48,55 @@ struct PlainScaled {
   } objective{};
 };
 
+// A row's target as it is observed: clamped, NaN where it is not finite.
+template <class S>
+LOSSKIT_HD computed<S> observed(computed<S> cosine) {
+  OddCosines not_counted;
+  return clamped_cosine<computed<S>, S>(cosine, not_counted);
+}
+
+// --- TargetStatistics: the targets' mean ---------------------------------------------------------------------------------------
+
+struct TargetSum {
+  double cosine = 0, rows = 0;
+  LOSSKIT_HD void add(TargetSum const& b) {
+    cosine += b.cosine;
+    rows += b.rows;
+  }
+};
+template <class S, class I, class Space>
+struct AddTarget {
+  BatchRows<S, I, Space> rows;
+  LOSSKIT_HD void operator()(TargetSum& sum, idx i) const {
+    if (rows.skipped(i)) return;
+    sum.add({double(observed<S>(static_cast<computed<S>>(rows.batch.cosines.row(i)[rows.label(i)]))), 1});
+  }
+};
+template <class Policy>
+struct NextByTargets {
+  Policy policy;
+  typename Policy::State* state;
+  LOSSKIT_HD void operator()(TargetSum const& sum) const {
+    *state = policy.next(*state, {static_cast<idx>(sum.rows), sum.cosine / sum.rows});
+  }
+};
+
+template <class B, class Policy, class S, class I, class Space>
+void advance_by(TargetStatistics*, B const& backend, Policy const& policy, VectorView<typename Policy::State, Space> state,
+                BatchRows<S, I, Space> const& rows, Arena arena) {
+  idx const n = rows.batch.cosines.rows;
+  auto const parts = arena.template take<TargetSum>(static_cast<std::size_t>(tally_parts(n)));
+  tally<S>(backend, n, parts, AddTarget<S, I, Space>{rows}, NextByTargets<Policy>{policy, state.data});
+}
+
+// --- ScaleStatistics: the mean of the other classes' exponentials, and the targets' median ------------------------------------------
+
 // sum exp(shift), of so many rows; nan: a target's cosine is not a number.
 struct LogSum {
-  double sum = 0, shift = -1e30, rows = 0, nan = 0;
+  double sum = 0, shift = -1e300, rows = 0, nan = 0;
   LOSSKIT_HD void add(LogSum const& b) {
     double const top = shift < b.shift ? b.shift : shift;
-    sum = sum * ::exp(shift - top) + b.sum * ::exp(b.shift - top);
+    sum = multiply_add(b.sum, ::exp(b.shift - top), product(sum, ::exp(shift - top)));
     shift = top;
     rows += b.rows;
     nan += b.nan;
@@ -72,10 +121,9 @@ struct LogSumRow {
       return;
     }
     auto const exp_of = classes.exponential(start.scale, all.total);
-    RowState<T, Exp, false> state{no_target<T>()};  // nothing is counted
-    open_row<false>(team, cosines.row(i), all, start.label, Nothing{}, classes.rest, exp_of, state);
-    OddCosines counted_before;
-    T const target = clamped_cosine<T, S>(start.target.cosine, counted_before);
+    RowState<T, Exp, Asked<>> state{no_target<T>()};  // nothing is counted
+    open_row(team, cosines.row(i), all, start.label, Nothing{}, classes.rest, exp_of, state);
+    T const target = observed<S>(start.target.cosine);
     team.once([&] {
       sums[i] = {state.sums.z.v, after_sums(exp_of, state.sums).shift(), 1, target == target ? 0.0 : 1.0};
       targets[i] = target;
@@ -86,7 +134,7 @@ struct LogSumRow {
 // Numbers as whole numbers of the same order.
 inline LOSSKIT_HD std::uint64_t ordered(double x) {
   std::uint64_t bits;
-  __builtin_memcpy(&bits, &x, sizeof x);
+  std::memcpy(&bits, &x, sizeof x);
   return bits >> 63 ? ~bits : bits | (std::uint64_t(1) << 63);
 }
 
@@ -96,13 +144,13 @@ struct Count {
 };
 
 // ln of the mean of the row sums, the median by bisection over the bits of a number, and the next state.
-template <class ScalePolicy, class T>
-struct NextState {
-  ScalePolicy scale;
+template <class Policy, class T>
+struct NextByScale {
+  Policy policy;
   idx rows;
   LogSum const* sums;
   T const* targets;
-  typename ScalePolicy::State* state;
+  typename Policy::State* state;
 
   template <class Team>
   LOSSKIT_HD void operator()(Team& team, idx) const {
@@ -110,7 +158,7 @@ struct NextState {
     LogSum const sum = team.tally(0, rows, LogSum{}, [=](LogSum& all, idx i) { all.add(own.sums[i]); });
     ScaleStatistics statistics{static_cast<idx>(sum.rows), ::log(sum.sum / sum.rows) + sum.shift, double(NAN)};
     if (sum.rows > 0 && sum.nan == 0) statistics.median_target_cosine = own.median(team, static_cast<idx>(sum.rows) / 2);
-    team.once([&] { *own.state = own.scale.next(*own.state, statistics); });
+    team.once([&] { *own.state = own.policy.next(*own.state, statistics); });
   }
 
   // The target with so many below it: the largest number that at most `rank` targets lie below.
@@ -127,56 +175,68 @@ struct NextState {
     }
     key = key >> 63 ? key & ~(std::uint64_t(1) << 63) : ~key;
     double x;
-    __builtin_memcpy(&x, &key, sizeof x);
+    std::memcpy(&x, &key, sizeof x);
     return x;
   }
 };
+
+template <class B, class Policy, class S, class I, class Space>
+void advance_by(ScaleStatistics*, B const& backend, Policy const& policy, VectorView<typename Policy::State, Space> state,
+                BatchRows<S, I, Space> const& rows, Arena arena) {
+  Batch<S, I, Space> plain = rows.batch;
+  plain.scales = {};
+  plain.scale = scale_of(state);
+  Options options = rows.options;
+  options.scale_ceiling = std::fmin(options.scale_ceiling, policy.ceiling());
+  RowPolicies<PlainScaled, S, I, Space> const policies({}, plain, options);
+  auto const held = as_rows_hold(policies);
+  auto const n = static_cast<std::size_t>(plain.cosines.rows);
+  auto const sums = arena.template take<LogSum>(n);
+  auto const targets = arena.template take<computed<S>>(n);
+  with_exponential(PlainScaled::Rest{}, policies, [&](auto common) {
+    using Row = LogSumRow<decltype(common), decltype(held), S, Space>;
+    backend.template rows<S>(plain.cosines.rows, plain.cosines.cols, Placement::no_gradient, static_cast<std::byte*>(nullptr),
+                             Row{held, {{}, common, false}, plain.cosines, sums, targets});
+  });
+  backend.template blocks<S>(1, NextByScale<Policy, computed<S>>{policy, plain.cosines.rows, sums, targets, state.data});
+}
 
 }  // namespace detail
 
 // Workspace of advance, in bytes.
 inline std::size_t advance_workspace_bytes(idx rows) {
   return detail::alignment + detail::padded(static_cast<std::size_t>(rows) * sizeof(detail::LogSum)) +
-         detail::padded(static_cast<std::size_t>(rows) * sizeof(double));
+         detail::padded(static_cast<std::size_t>(rows > 0 ? rows : 1) * sizeof(double)) + detail::alignment;
 }
 
-// `batch` and Options::ignore_label as for a loss; weights and per-row scales do not act. Errors as in loss/calls.hpp.
-template <class B, DynamicScale ScalePolicy, class T, class I, class S>
-void advance(B const& backend, ScalePolicy const& scale, VectorView<typename ScalePolicy::State, S> state, Batch<T, I, S> const& batch,
+// `batch` and Options::ignore_label as for a loss; weights, margins and per-row scales do not act. Errors as in loss/calls.hpp; a state
+// whose scale no call accepts is a ParameterError too.
+template <class B, Stateful Policy, class T, class I, class S>
+void advance(B const& backend, Policy const& policy, VectorView<typename Policy::State, S> state, Batch<T, I, S> const& batch,
              WorkspaceIn<typename B::space> workspace, Options const& options = {}) {
   detail::expect_reachable<B, Batch<T, I, S>>();
-  idx const n = batch.cosines.rows;
   detail::expect_size("state", state, 1);
-  detail::expect_batch(backend, batch, options);
-  detail::expect_workspace(workspace, advance_workspace_bytes(n));
+  Batch<T, I, S> plain = batch;
+  plain.margins = {};
+  plain.rest = {};
+  detail::expect_batch(backend, detail::PlainScaled{}, plain, options);
+  detail::expect_workspace(workspace, advance_workspace_bytes(batch.cosines.rows));
   detail::expect_outputs(backend, batch, MatrixView<T, S>{}, workspace, Outputs<computed<T>, S>{});
   detail::expect_memory(backend, detail::extent("state", state));
   detail::expect_apart(detail::extent("state", state), detail::extent("workspace", workspace));
-  Batch<T, I, S> plain = batch;
-  plain.scales = {};
+  if constexpr (std::is_same_v<S, host> && requires { state.data->scale; })
+    detail::expect_values<void, void>("scale", scale_of(state), detail::Values::scale);
   plain.weights = {};
   plain.class_weights = {};
-  plain.scale = scale_of(state);
-  Options plain_options = options;
-  plain_options.scale_ceiling = std::fmin(options.scale_ceiling, scale.ceiling());
-  detail::RowPolicies<detail::PlainScaled, T, I, S> const policies({}, plain, plain_options);
-  auto const held = detail::as_rows_hold(policies);
-  detail::Arena arena(workspace);
-  auto const sums = arena.template take<detail::LogSum>(static_cast<std::size_t>(n));
-  auto const targets = arena.template take<computed<T>>(static_cast<std::size_t>(n));
-  detail::with_exponential(detail::PlainScaled::Rest{}, policies, [&](auto common) {
-    using Row = detail::LogSumRow<decltype(common), decltype(held), T, S>;
-    backend.template rows<T>(n, batch.cosines.cols, Placement::no_gradient, static_cast<std::byte*>(nullptr),
-                             Row{held, {{}, common, false}, batch.cosines, sums, targets});
-  });
-  backend.template blocks<T>(1, detail::NextState<ScalePolicy, computed<T>>{scale, n, sums, targets, state.data});
+  detail::advance_by(static_cast<typename Policy::Statistics*>(nullptr), backend, policy, state,
+                     detail::BatchRows<T, I, S>{plain, options, 0, {}, {}}, detail::Arena(workspace));
 }
 
 // The same with a state of the host's.
-template <class B, DynamicScale ScalePolicy, class T, class I>
-typename ScalePolicy::State advance(B const& backend, ScalePolicy const& scale, typename ScalePolicy::State state,
-                                    Batch<T, I, host> const& batch, Workspace workspace, Options const& options = {}) {
-  advance(backend, scale, VectorView<typename ScalePolicy::State>{&state, 1}, batch, workspace, options);
+template <class B, Stateful Policy, class T, class I>
+typename Policy::State advance(B const& backend, Policy const& policy, typename Policy::State state, Batch<T, I, host> const& batch,
+                               Workspace workspace, Options const& options = {}) {
+  advance(backend, policy, VectorView<typename Policy::State>{&state, 1}, batch, workspace, options);
   return state;
 }
 

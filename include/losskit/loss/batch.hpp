@@ -5,6 +5,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "losskit/concepts.hpp"
 #include "losskit/core/number.hpp"
 #include "losskit/core/view.hpp"
 
@@ -24,9 +25,11 @@ struct Batch {
   VectorView<I const, Space> labels;
   VectorView<computed<T> const, Space> weights{};        // B, >= 0: of each row
   VectorView<computed<T> const, Space> class_weights{};  // C, >= 0: of each row, by its label
-  VectorView<computed<T> const, Space> scales{};         // B, >= 0: the scale s of each row, in place of the loss's own
+  VectorView<computed<T> const, Space> scales{};         // B, in [0, largest_scale]: the scale s of each row, in place of the loss's own
+  VectorView<computed<T> const, Space> margins{};        // B: the margin's number of each row, in place of its own (a margin with at_row)
   VectorView<computed<T> const, Space> upstream{};       // B: dJ/dL_i, multiplies the gradient only
   VectorView<double const, Space> scale{};               // 1, >= 0: one scale for all, read when the rows run (a state on a device)
+  VectorView<double const, Space> rest{};                // B, or 1 for all: the rest rule's number, read when the rows run (likewise)
 
   template <class C, class Y>
   LOSSKIT_INLINE Batch(C&& cosines_, Y&& labels_) : cosines(view(static_cast<C&&>(cosines_))), labels(view(static_cast<Y&&>(labels_))) {}
@@ -54,17 +57,17 @@ struct Options {
   idx ignore_label = no_label;  // rows with this label have no loss and no gradient
   Write write = Write::assign;  // assign or add to the gradient
   int top_k = 5;                // for Report::topk, >= 1
-  // No scale of Batch::scales or Batch::scale is larger. A device's cannot be read before a call; where nothing is promised
-  // the call is ready for any, and slower.
-  double scale_ceiling = std::numeric_limits<double>::infinity();
+  // No scale of Batch::scales or Batch::scale is larger; at most largest_scale. A device's cannot be read before a call; where
+  // nothing is promised the call is ready for any, and slower.
+  double scale_ceiling = largest_scale;
 };
 
 // Where the gradient goes, for the workspace query.
 enum class Placement { in_place, out_of_place, accumulate, no_gradient };
 
-// What a later backward needs of a row: opaque, 32 bytes.
+// What a later backward needs of a row: opaque, 56 bytes.
 struct SavedRow {
-  double factor, slope, scale_slope, largest;
+  double pull, z, uniform, slope, scale_slope, margin_slope, top;
 };
 
 // Optional outputs, each of B elements or empty. T: the type that computes.
@@ -72,13 +75,14 @@ template <class T, class Space = host>
 struct Outputs {
   VectorView<T, Space> row_losses{};      // weight_i L_i, before any mean
   VectorView<T, Space> scale_gradient{};  // dJ/ds_i
+  VectorView<T, Space> margin_gradient{};  // dJ/dm_i, m_i of Batch::margins or the margin's own
   VectorView<SavedRow, Space> saved{};    // for loss_gradient
 };
 
 // What a device finds wrong in numbers that the host cannot read: the first such row. Rows like it have no loss and a zero
 // gradient, and count as valid. A host throws instead.
 struct Fault {
-  enum What { none, label, weight, scale };
+  enum What { none, label, weight, scale, margin, rest };
   What what = none;
   idx row = 0;
   double value = 0;
@@ -111,8 +115,8 @@ namespace losskit::inline LOSSKIT_ISA {
 namespace detail {
 
 // What a view of a call over rows x cols cosines holds: one element a row, one a column, or one in all; and which values.
-enum class Per { row, column, call };
-enum class Values { labels, not_negative, any };  // labels are always there; every other view may be empty
+enum class Per { row, column, call, row_or_call };
+enum class Values { labels, not_negative, scale, margin, rest, any };  // labels are always there; every other view may be empty
 inline idx size_of(Per per, idx rows, idx cols) { return per == Per::row ? rows : per == Per::column ? cols : 1; }
 
 // f(name, view, per, values) for every view but the cosines: the one list that sizes, values, reach and overlaps are checked by.
@@ -121,15 +125,18 @@ void for_each_view(Batch<T, I, S> const& batch, F const& f) {
   f("labels", batch.labels, Per::row, Values::labels);
   f("weights", batch.weights, Per::row, Values::not_negative);
   f("class_weights", batch.class_weights, Per::column, Values::not_negative);
-  f("scales", batch.scales, Per::row, Values::not_negative);
+  f("scales", batch.scales, Per::row, Values::scale);
+  f("margins", batch.margins, Per::row, Values::margin);
   f("upstream", batch.upstream, Per::row, Values::any);
-  f("scale", batch.scale, Per::call, Values::not_negative);
+  f("scale", batch.scale, Per::call, Values::scale);
+  f("rest", batch.rest, Per::row_or_call, Values::rest);
 }
 // f(name, view, per) for every view.
 template <class T, class S, class F>
 constexpr void for_each_view(Outputs<T, S> const& out, F const& f) {
   f("row_losses", out.row_losses, Per::row);
   f("scale_gradient", out.scale_gradient, Per::row);
+  f("margin_gradient", out.margin_gradient, Per::row);
   f("saved", out.saved, Per::row);
 }
 template <class T, class S>

@@ -21,15 +21,43 @@ namespace losskit::inline LOSSKIT_ISA {
 
 namespace detail {
 
-template <class B, class S, class I, class Space>
-void expect_batch(B const& backend, Batch<S, I, Space> const& b, Options const& options) {
+// The numbers of a view, by what they are. A device's are looked at as the rows run.
+template <class M, class R, class T>
+void expect_values(char const* name, VectorView<T const> v, Values values) {
+  if (values == Values::not_negative) expect_not_negative(name, v);
+  if (values == Values::scale)
+    for (idx i = 0; i < v.size; ++i)
+      if (!(v[i] >= 0 && double(v[i]) <= largest_scale))
+        fail<ParameterError>("%s[%lld] = %g is outside [0, largest_scale = %g]", name, ll(i), double(v[i]), largest_scale);
+  auto const expect_in = [&](NumberRange range, char const* policy) {
+    for (idx i = 0; i < v.size; ++i)
+      if (!range.contains(double(v[i])))
+        fail<ParameterError>("%s[%lld] = %g is outside [%g, %g] of %s", name, ll(i), double(v[i]), range.low, range.high, policy);
+  };
+  if constexpr (requires { M::name; })
+    if (values == Values::margin) expect_in(row_numbers_of<M>(), M::name);
+  if constexpr (requires { R::name; })
+    if (values == Values::rest) expect_in(row_numbers_of<R>(), R::name);
+}
+
+template <class B, class L, class S, class I, class Space>
+void expect_batch(B const& backend, L const& loss, Batch<S, I, Space> const& b, Options const& options) {
+  using M = std::remove_cvref_t<decltype(loss.margin)>;
+  using R = std::remove_cvref_t<decltype(loss.rest)>;
   idx const rows = b.cosines.rows, cols = b.cosines.cols;
   expect_matrix("cosines", b.cosines);
   expect_memory(backend, extent("cosines", b.cosines));
   for_each_view(b, [&](char const* name, auto const& v, Per per, Values values) {
+    if (per == Per::row_or_call && v.size == 1) per = Per::call;
     if (values == Values::labels || v.data || v.size != 0) expect_size(name, v, size_of(per, rows, cols));
     expect_memory(backend, extent(name, v));
   });
+  if (!(loss.scale >= 0 && loss.scale <= largest_scale))
+    fail<ParameterError>("scale = %g is outside [0, largest_scale = %g]", double(loss.scale), largest_scale);
+  if (b.margins.data && !(row_numbers_of<M>().low <= row_numbers_of<M>().high))
+    fail<ParameterError>("margins: this loss has a margin that takes no number a row");
+  if (b.rest.data && !(row_numbers_of<R>().low <= row_numbers_of<R>().high))
+    fail<ParameterError>("rest: this loss has a rest rule that takes no number a row");
   if (options.top_k < 1) fail<ParameterError>("top_k = %d is below 1", options.top_k);
   if (!(options.scale_ceiling > 0)) fail<ParameterError>("scale_ceiling = %g is not > 0", options.scale_ceiling);
   if constexpr (std::is_same_v<Space, host>) {
@@ -38,9 +66,7 @@ void expect_batch(B const& backend, Batch<S, I, Space> const& b, Options const& 
       if ((y < 0 || y >= cols) && y != options.ignore_label)
         fail<LabelError>("labels[%lld] = %lld is outside [0, %lld)", ll(i), ll(y), ll(cols));
     }
-    for_each_view(b, [&](char const* name, auto const& v, Per, Values values) {
-      if (values == Values::not_negative) expect_not_negative(name, v);
-    });
+    for_each_view(b, [&](char const* name, auto const& v, Per, Values values) { expect_values<M, R>(name, v, values); });
   }
 }
 
@@ -74,14 +100,14 @@ auto run_loss(B const& backend, L const& loss, Batch<S, I, Space> const& batch, 
   begin_call(backend, policies, scratch);
   auto const held = as_rows_hold(policies);
   with_exponential(loss.rest, policies, [&](auto common) {
-    auto const go = [&](auto moment) {
-      using Exp = decltype(common);
-      LossRow<Gradient, decltype(moment)::value, Exp, decltype(loss.rest), decltype(held), S, Space> const row{
+    auto const go = [&](auto asked) {
+      LossRow<Gradient, decltype(asked), decltype(common), typename decltype(policies)::Rest, decltype(held), S, Space> const row{
           held, {loss.rest, common, policies.common_scale()}, batch.cosines, gradient, options.write == Write::accumulate, scratch.divisor,
           scratch.records, out};
       backend.template rows<S>(batch.cosines.rows, batch.cosines.cols, placement, scratch.backend, row);
     };
-    if (out.scale_gradient || out.saved) go(std::true_type{}); else go(std::false_type{});
+    using Asks = decltype(asked_by<L>());
+    if (out.scale_gradient || out.saved) go(typename Asks::template with<MomentSum>{}); else go(Asks{});
   });
   return end_call(backend, policies, scratch);
 }
@@ -118,7 +144,7 @@ auto loss_and_gradient(B const& backend, L const& loss, Batch<T, I, S> const& ba
     idx const rows = batch.cosines.rows, cols = batch.cosines.cols;
     bool const accumulate = options.write == Write::accumulate, in_place = g.data == batch.cosines.data;
     auto const placement = accumulate ? Placement::accumulate : in_place ? Placement::in_place : Placement::out_of_place;
-    detail::expect_batch(backend, batch, options);
+    detail::expect_batch(backend, loss, batch, options);
     detail::expect_shape("gradient", g, rows, cols);
     detail::expect_workspace(workspace, workspace_bytes<T>(backend, rows, cols, placement));
     detail::expect_same_or_apart("cosines", batch.cosines, "gradient", g, !accumulate);
@@ -134,7 +160,7 @@ auto loss_value(B const& backend, L const& loss, Batch<T, I, S> const& batch, Wo
   detail::expect_reachable<B, Batch<T, I, S>>();
   if constexpr (std::is_same_v<S, typename B::space>) {
     idx const rows = batch.cosines.rows, cols = batch.cosines.cols;
-    detail::expect_batch(backend, batch, options);
+    detail::expect_batch(backend, loss, batch, options);
     detail::expect_workspace(workspace, workspace_bytes<T>(backend, rows, cols, Placement::no_gradient));
     detail::expect_outputs(backend, batch, MatrixView<T, S>{}, workspace, out);
     return detail::run_loss<false>(backend, loss, batch, MatrixView<T, S>{}, Placement::no_gradient, workspace, options, out);
@@ -145,7 +171,8 @@ auto loss_value(B const& backend, L const& loss, Batch<T, I, S> const& batch, Wo
 // upstream factors are those of this call: Options::upstream and Batch::upstream. No workspace.
 template <class B, class L, class T, class I, class S, class V, class G>
 void loss_gradient(B const& backend, L const& loss, Batch<T, I, S> const& batch, V const& saved, G&& gradient,
-                   Options const& options = {}, VectorView<computed<T>, S> scale_gradient = {}) {
+                   Options const& options = {}, VectorView<computed<T>, S> scale_gradient = {},
+                   VectorView<computed<T>, S> margin_gradient = {}) {
   auto const g = view(static_cast<G&&>(gradient));
   VectorView<SavedRow const, S> const rows_saved = view(saved);
   detail::expect_reachable<B, Batch<T, I, S>>();
@@ -154,18 +181,18 @@ void loss_gradient(B const& backend, L const& loss, Batch<T, I, S> const& batch,
   if constexpr (std::is_same_v<T, typename decltype(g)::value> && std::is_same_v<S, typename B::space>) {
     idx const rows = batch.cosines.rows, cols = batch.cosines.cols;
     bool const accumulate = options.write == Write::accumulate;
-    detail::expect_batch(backend, batch, options);
+    detail::expect_batch(backend, loss, batch, options);
     detail::expect_shape("gradient", g, rows, cols);
     detail::expect_size("saved", rows_saved, rows);
     detail::expect_same_or_apart("cosines", batch.cosines, "gradient", g, !accumulate);
-    detail::expect_outputs(backend, batch, g, WorkspaceIn<S>{}, Outputs<computed<T>, S>{{}, scale_gradient, {}});
-    detail::expect_all_apart(
-        {detail::extent("gradient", g), detail::extent("saved", rows_saved), detail::extent("scale_gradient", scale_gradient)});
+    detail::expect_outputs(backend, batch, g, WorkspaceIn<S>{}, Outputs<computed<T>, S>{{}, scale_gradient, margin_gradient, {}});
+    detail::expect_all_apart({detail::extent("gradient", g), detail::extent("saved", rows_saved),
+                              detail::extent("scale_gradient", scale_gradient), detail::extent("margin_gradient", margin_gradient)});
     detail::RowPolicies<L, T, I, S> const policies(loss, batch, options);
     auto const held = detail::as_rows_hold(policies);
     detail::with_exponential(loss.rest, policies, [&](auto common) {
-      detail::SavedGradientRow<decltype(common), decltype(loss.rest), decltype(held), T, S> const row{
-          held, {loss.rest, common, policies.common_scale()}, batch.cosines, rows_saved, g, accumulate, scale_gradient};
+      detail::SavedGradientRow<decltype(common), typename decltype(policies)::Rest, decltype(held), T, S> const row{
+          held, {loss.rest, common, policies.common_scale()}, batch.cosines, rows_saved, g, accumulate, scale_gradient, margin_gradient};
       backend.template rows<T>(rows, cols, Placement::no_gradient, static_cast<std::byte*>(nullptr), row);
     });
   }

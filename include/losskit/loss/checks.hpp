@@ -57,7 +57,10 @@ using ll = long long;
 inline void expect_no_fault(Fault const& f) {
   if (f.what == Fault::label) fail<LabelError>("labels[%lld] = %lld is outside [0, C)", ll(f.row), ll(f.value));
   if (f.what == Fault::weight) fail<ParameterError>("weights: that of row %lld, %g, is not a finite number >= 0", ll(f.row), f.value);
-  if (f.what == Fault::scale) fail<ParameterError>("scales: that of row %lld, %g, is outside [0, scale_ceiling]", ll(f.row), f.value);
+  if (f.what == Fault::scale)
+    fail<ParameterError>("scales: that of row %lld, %g, is outside [0, scale_ceiling], at most largest_scale", ll(f.row), f.value);
+  if (f.what == Fault::margin) fail<ParameterError>("margins: that of row %lld, %g, is none that the margin takes", ll(f.row), f.value);
+  if (f.what == Fault::rest) fail<ParameterError>("rest: that of row %lld, %g, is none that the rest rule takes", ll(f.row), f.value);
 }
 
 template <class T>

@@ -25,23 +25,23 @@ struct LogitsRow {
     S* const out = z.row(i);
     RowStart<T> const start = policies.start(i);
     using X = typename Team::number;
-    using Sums = RowSums<X, false>;
+    using Sums = RowSums<X, Asked<>>;
     X const s = T(start.scale), c_y = start.target.cosine, threshold = start.target.threshold;
-    auto const f = [=, rest = rest](Sums& sum, auto at, X raw, X x) LOSSKIT_INLINE_LAMBDA {
+    auto const f = [=, rest = at_row(rest, start.rest)](Sums& sum, auto at, X raw, X x) LOSSKIT_INLINE_LAMBDA {
       X const r = rest.rest(x, threshold).value;
       at.store(out, s * r);
-      sum.add(Bounded<T>{}, r, r, !(raw < c_y), raw > threshold);
+      sum.add(ClassTerms<X, decltype(raw < c_y)>{r, r, X(0), !(raw < c_y), raw > threshold});
     };
     OddCosines odd;
-    RowSums<Scalar<double>, false> sums;
+    RowSums<Scalar<double>, Asked<>> sums;
     team.sync();  // the target was read
     team.sum(cosines.row(i), n, start.label, odd, Sums{}, sums, f);
-    if (!(sums.z.v <= HUGE_VAL)) odd.non_finite = count_non_finite(team, static_cast<S const*>(out), n);
+    if (!(sums.z.v <= HUGE_VAL)) odd.non_finite = count_non_finite<false>(team, static_cast<S const*>(out), n);
     team.once([&] {
       records[i] = RowRecord{};
       if (start.skipped) return;
       out[start.label] = static_cast<S>(T(start.scale * start.target.psi.value));  // after the sum: its place is written last
-      fill(records[i], start.target.cosine, 0, sums, odd);
+      fill<false>(records[i], start.target.cosine, 0, sums, odd);
     });
   }
 };
@@ -75,19 +75,19 @@ struct LogitsBackwardRow {
     using Sums = DotSum<X>;
     X const k = T(s * u), threshold = start.target.threshold;
     T const before = !start.skipped && add ? static_cast<T>(g[y]) : T(0);
-    auto const f = [=, rest = rest](Sums& sum, auto at, X, X x) LOSSKIT_INLINE_LAMBDA {
-      Jet<X> const r = rest.rest(x, threshold);
-      X const d = at.load(dz);
-      add ? at.add(g, k * d * r.slope) : at.store(g, k * d * r.slope);
-      sum.add({d * r.value});
+    auto const f = [=, rest = at_row(rest, start.rest)](Sums& sum, auto at, X, X x) LOSSKIT_INLINE_LAMBDA {
+      auto const r = rest.rest(x, threshold);
+      X const d = at.load(dz), dc = times_slope<Rest>(k * d, r.slope);
+      add ? at.add(g, dc) : at.store(g, dc);
+      sum.dot = multiply_add(d, r.value, sum.dot);
     };
     OddCosines odd;
     DotSum<Scalar<double>> sums;
     team.sync();  // the target was read
     team.sum(cosines.row(i), n, y, odd, Sums{}, sums, f);
     team.once([&] {  // after the sum: its place is written last
-      if (!start.skipped) g[y] = static_cast<S>(before + T(s * u * dz_y * start.target.psi.slope));
-      if (scale_gradient.data) scale_gradient[i] = T(u * (sums.dot.v + dz_y * start.target.psi.value));
+      if (!start.skipped) g[y] = static_cast<S>(before + T(product(s * u * dz_y, start.target.psi.slope)));
+      if (scale_gradient.data) scale_gradient[i] = T(u * multiply_add(dz_y, start.target.psi.value, sums.dot.v));
     });
   }
 };
@@ -96,16 +96,19 @@ struct LogitsBackwardRow {
 
 // Logits s psi(c_y), s r(c_j), for a softmax that lives elsewhere. `z` may be the cosines themselves. An ignored row has no
 // target: all its classes are rest, with none above the threshold. Weights do not act here. The report's loss is 0.
+//
+// Not for a SoftmaxLoss, whose logits are the caller's already; nor, backwards, for a rest rule that pulls on its threshold.
 template <class B, class L, class T, class I, class S, class Z>
 auto logits(B const& backend, L const& loss, Batch<T, I, S> const& batch, Z&& z, WorkspaceIn<typename B::space> workspace,
             Options const& options = {}) {
+  static_assert(!takes_logits<std::remove_cvref_t<decltype(loss.rest)>>, "losskit: a SoftmaxLoss is given logits; there are none to compute");
   auto const out = view(static_cast<Z&&>(z));
   detail::expect_reachable<B, Batch<T, I, S>>();
   detail::expect_reachable<B, decltype(out)>();
   detail::expect_same_type<T, typename decltype(out)::value>();
   if constexpr (std::is_same_v<T, typename decltype(out)::value> && std::is_same_v<S, typename B::space>) {
     idx const rows = batch.cosines.rows, cols = batch.cosines.cols;
-    detail::expect_batch(backend, batch, options);
+    detail::expect_batch(backend, loss, batch, options);
     detail::expect_shape("logits", out, rows, cols);
     detail::expect_workspace(workspace, workspace_bytes<T>(backend, rows, cols, Placement::no_gradient));
     detail::expect_same_or_apart("cosines", batch.cosines, "logits", out, true);
@@ -114,7 +117,7 @@ auto logits(B const& backend, L const& loss, Batch<T, I, S> const& batch, Z&& z,
     detail::CallScratch const scratch(workspace, rows);
     detail::begin_call(backend, policies, scratch);
     auto const held = detail::as_rows_hold(policies);
-    detail::LogitsRow<decltype(loss.rest), decltype(held), T, S> const row{held, loss.rest, batch.cosines, out, scratch.records};
+    detail::LogitsRow<typename decltype(policies)::Rest, decltype(held), T, S> const row{held, loss.rest, batch.cosines, out, scratch.records};
     backend.template rows<T>(rows, cols, Placement::no_gradient, static_cast<std::byte*>(nullptr), row);
     return detail::end_call(backend, policies, scratch);
   }
@@ -125,6 +128,8 @@ auto logits(B const& backend, L const& loss, Batch<T, I, S> const& batch, Z&& z,
 template <class B, class L, class T, class I, class S, class Z, class G>
 void logits_backward(B const& backend, L const& loss, Batch<T, I, S> const& batch, Z&& logits_gradient, G&& gradient,
                      Options const& options = {}, VectorView<computed<T>, S> scale_gradient = {}) {
+  static_assert(!pulls_on_threshold<std::remove_cvref_t<decltype(loss.rest)>>,
+                "losskit: this rest rule pulls on its threshold; its gradient comes from loss_and_gradient");
   auto const g = view(static_cast<G&&>(gradient));
   auto const dz = view(static_cast<Z&&>(logits_gradient));
   detail::expect_reachable<B, Batch<T, I, S>>();
@@ -134,16 +139,16 @@ void logits_backward(B const& backend, L const& loss, Batch<T, I, S> const& batc
   if constexpr (std::is_same_v<T, typename decltype(g)::value> && std::is_same_v<S, typename B::space>) {
     idx const rows = batch.cosines.rows, cols = batch.cosines.cols;
     bool const accumulate = options.write == Write::accumulate;
-    detail::expect_batch(backend, batch, options);
+    detail::expect_batch(backend, loss, batch, options);
     detail::expect_shape("logits_gradient", dz, rows, cols);
     detail::expect_shape("gradient", g, rows, cols);
     detail::expect_same_or_apart("cosines", batch.cosines, "gradient", g, !accumulate);
     detail::expect_same_or_apart("logits_gradient", dz, "gradient", g, !accumulate);
     detail::expect_apart(detail::extent("scale_gradient", scale_gradient), detail::extent("logits_gradient", dz));
-    detail::expect_outputs(backend, batch, g, WorkspaceIn<S>{}, Outputs<computed<T>, S>{{}, scale_gradient, {}});
+    detail::expect_outputs(backend, batch, g, WorkspaceIn<S>{}, Outputs<computed<T>, S>{{}, scale_gradient, {}, {}});
     detail::RowPolicies<L, T, I, S> const policies(loss, batch, options);
     auto const held = detail::as_rows_hold(policies);
-    detail::LogitsBackwardRow<decltype(loss.rest), decltype(held), T, S> const row{held, loss.rest, batch.cosines, dz, g, accumulate, scale_gradient};
+    detail::LogitsBackwardRow<typename decltype(policies)::Rest, decltype(held), T, S> const row{held, loss.rest, batch.cosines, dz, g, accumulate, scale_gradient};
     backend.template rows<T>(rows, cols, Placement::no_gradient, static_cast<std::byte*>(nullptr), row);
   }
 }

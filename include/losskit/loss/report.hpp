@@ -2,8 +2,10 @@
 #pragma once
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <type_traits>
 
+#include "losskit/concepts.hpp"
 #include "losskit/loss/batch.hpp"
 #include "losskit/loss/tally.hpp"
 #include "losskit/loss/workspace.hpp"
@@ -17,6 +19,7 @@ struct BatchRows {
   Batch<S, I, Space> batch;
   Options options;
   double loss_scale;
+  NumberRange margin_numbers, rest_numbers;  // what the policies take
 
   LOSSKIT_HD idx label(idx i) const { return static_cast<idx>(batch.labels[i]); }
   LOSSKIT_HD bool ignored(idx i) const { return label(i) == options.ignore_label; }
@@ -27,6 +30,14 @@ struct BatchRows {
   LOSSKIT_HD double weight(idx i) const {
     return (batch.weights.data ? double(batch.weights[i]) : 1) * (batch.class_weights.data ? double(batch.class_weights[label(i)]) : 1);
   }
+  LOSSKIT_HD RowContext margin_context(idx i) const {
+    bool const given = batch.margins.data;
+    return {i, label(i), given, given ? double(batch.margins[i]) : 0};
+  }
+  LOSSKIT_HD RowContext rest_context(idx i) const {
+    bool const given = batch.rest.data;
+    return {i, label(i), given, given ? batch.rest[batch.rest.size == 1 ? 0 : i] : 0};
+  }
   LOSSKIT_HD double upstream(idx i) const { return options.upstream * (batch.upstream.data ? double(batch.upstream[i]) : 1); }
 
   // What is wrong with row i. A host has looked before the call.
@@ -35,7 +46,9 @@ struct BatchRows {
       if (ignored(i)) return {};
       if (label(i) < 0 || label(i) >= batch.cosines.cols) return {Fault::label, i, double(label(i))};
       if (double const w = weight(i); !(w >= 0 && w <= stored_number<T>::largest)) return {Fault::weight, i, w};
-      if (double const s = scale(i); !(s >= 0 && s <= stored_number<T>::largest && s <= options.scale_ceiling)) return {Fault::scale, i, s};
+      if (double const s = scale(i); !(s >= 0 && s <= options.scale_ceiling && s <= largest_scale)) return {Fault::scale, i, s};
+      if (RowContext const m = margin_context(i); m.given && !margin_numbers.contains(m.number)) return {Fault::margin, i, m.number};
+      if (RowContext const r = rest_context(i); r.given && !rest_numbers.contains(r.number)) return {Fault::rest, i, r.number};
     }
     return {};
   }
@@ -54,12 +67,12 @@ struct RowRecord {
 LOSSKIT_HD inline double angle_of(double c) { return ::acos(c >= 1 ? 1.0 : c <= -1 ? -1.0 : c); }
 
 // Member by member: a record that is built elsewhere and copied costs more than what it holds.
-template <class T, class Sums>
+template <bool Logits, class T, class Sums>
 LOSSKIT_HD void fill(RowRecord& record, T target, double loss, Sums const& sums, OddCosines const& odd) {
-  bool const lost = !(::fabs(target) <= stored_number<T>::largest);  // no finite target: never the first, not even of one class
+  bool const lost = !(::fabs(target) <= stored_number<T>::largest);  // no finite target: never among the first, however few there are
   record.loss = loss;
-  record.angle = angle_of(target);
-  record.above = static_cast<idx>(sums.above.v) + lost;
+  record.angle = Logits ? 0 : angle_of(target);
+  record.above = lost ? std::numeric_limits<idx>::max() : static_cast<idx>(sums.above.v);
   record.hard = static_cast<idx>(sums.hard.v);
   record.odd = odd;
   record.valid = true;
@@ -95,18 +108,20 @@ struct KeepDivisor {
 };
 
 // The report is a sum of the rows' records.
-struct ReportSum : Report {
-  LOSSKIT_HD void add(ReportSum const& b) {
-    loss += b.loss;
-    valid += b.valid;
-    top1 += b.top1;
-    topk += b.topk;
-    hard_negatives += b.hard_negatives;
-    clamped += b.clamped;
-    out_of_range += b.out_of_range;
-    non_finite += b.non_finite;
-    mean_target_angle += b.mean_target_angle;
-    if (b.fault.what != Fault::none && (fault.what == Fault::none || b.fault.row < fault.row)) fault = b.fault;
+struct ReportSum {
+  Report all{};
+  LOSSKIT_HD void add(ReportSum const& other) {
+    Report const& b = other.all;
+    all.loss += b.loss;
+    all.valid += b.valid;
+    all.top1 += b.top1;
+    all.topk += b.topk;
+    all.hard_negatives += b.hard_negatives;
+    all.clamped += b.clamped;
+    all.out_of_range += b.out_of_range;
+    all.non_finite += b.non_finite;
+    all.mean_target_angle += b.mean_target_angle;
+    if (b.fault.what != Fault::none && (all.fault.what == Fault::none || b.fault.row < all.fault.row)) all.fault = b.fault;
   }
 };
 template <class R>
@@ -116,17 +131,17 @@ struct AddRecord {
   LOSSKIT_HD void operator()(ReportSum& sum, idx i) const {
     RowRecord const& row = records[i];
     ReportSum one;
-    one.fault = rows.fault(i);
+    one.all.fault = rows.fault(i);
     if (row.valid) {
-      one.loss = row.loss;
-      one.valid = 1;
-      one.top1 = row.above == 0;
-      one.topk = row.above < rows.options.top_k;
-      one.hard_negatives = row.hard;
-      one.clamped = row.odd.clamped;
-      one.out_of_range = row.odd.out_of_range;
-      one.non_finite = row.odd.non_finite;
-      one.mean_target_angle = row.angle;
+      one.all.loss = row.loss;
+      one.all.valid = 1;
+      one.all.top1 = row.above == 0;
+      one.all.topk = row.above < rows.options.top_k;
+      one.all.hard_negatives = row.hard;
+      one.all.clamped = row.odd.clamped;
+      one.all.out_of_range = row.odd.out_of_range;
+      one.all.non_finite = row.odd.non_finite;
+      one.all.mean_target_angle = row.angle;
     }
     sum.add(one);
   }
@@ -136,10 +151,10 @@ struct KeepReport {
   double const* divisor;
   Report* report;
   LOSSKIT_HD void operator()(ReportSum const& sum) const {
-    *report = sum;
+    *report = sum.all;
     report->rows = rows;
-    report->loss = sum.loss / *divisor;
-    report->mean_target_angle = sum.valid > 0 ? sum.mean_target_angle / double(sum.valid) : 0;
+    report->loss = sum.all.loss / *divisor;
+    report->mean_target_angle = sum.all.valid > 0 ? sum.all.mean_target_angle / double(sum.all.valid) : 0;
   }
 };
 

@@ -22,6 +22,7 @@ struct RowStart {
   bool skipped = true;  // ignored or faulty: no loss, and a zero gradient
   bool faulty = true;   // on a device, whose numbers no host has checked
   Target<T> target = no_target<T>();
+  RowContext rest{};
   double scale = 0, weight = 0;
   double upstream = 0;  // of options and batch together; reductions are the row's to divide by
 };
@@ -29,36 +30,51 @@ struct RowStart {
 template <class L, class S, class I, class Space>
 struct RowPolicies : BatchRows<S, I, Space> {
   using T = computed<S>;
+  using Margin = std::remove_cvref_t<decltype(std::declval<L>().margin)>;
+  using Rest = std::remove_cvref_t<decltype(std::declval<L>().rest)>;
   L loss;
 
-  RowPolicies(L const& l, Batch<S, I, Space> const& b, Options const& o) : BatchRows<S, I, Space>{b, o, l.scale}, loss(l) {}
+  RowPolicies(L const& l, Batch<S, I, Space> const& b, Options const& o)
+      : BatchRows<S, I, Space>{b, o, l.scale, row_numbers_of<Margin>(), row_numbers_of<Rest>()}, loss(l) {}
 
   LOSSKIT_HD RowStart<T> start(idx i) const {
-    if (this->fault(i).what != Fault::none) return {};
-    if (this->ignored(i)) return {.faulty = false, .scale = this->scale(i), .upstream = this->upstream(i)};
-    idx const y = this->label(i);
-    return {y, false, false, target_of(loss.margin, this->batch.cosines.row(i)[y]), this->scale(i), this->weight(i), this->upstream(i)};
+    RowStart<T> start;
+    if (this->fault(i).what != Fault::none) return start;
+    start.faulty = false;
+    start.rest = this->rest_context(i);
+    start.scale = this->scale(i);
+    start.upstream = this->upstream(i);
+    if (this->ignored(i)) return start;
+    start.skipped = false;
+    start.label = this->label(i);
+    start.target = target_of(at_row(loss.margin, this->margin_context(i)), this->batch.cosines.row(i)[start.label]);
+    start.weight = this->weight(i);
+    return start;
   }
-  LOSSKIT_HD Jet<Scalar<double>> objective(Scalar<double> log_p) const { return loss.objective(log_p); }
+  LOSSKIT_HD ObjectiveJet<Scalar<double>> objective(Scalar<double> log_p, Scalar<double> mean_log_p) const {
+    return objective_jet_of(loss.objective, log_p, mean_log_p);
+  }
 };
 
 // The same behind two pointers. It must not outlive what it points to.
 template <class S>
 class RowPoliciesRef {
+  using D = Scalar<double>;
+
  public:
   template <class P>
   explicit RowPoliciesRef(P const& policies)
       : policies_(&policies),
         start_([](void const* p, idx i) { return static_cast<P const*>(p)->start(i); }),
-        objective_([](void const* p, Scalar<double> log_p) { return static_cast<P const*>(p)->objective(log_p); }) {}
+        objective_([](void const* p, D log_p, D mean_log_p) { return static_cast<P const*>(p)->objective(log_p, mean_log_p); }) {}
 
   RowStart<S> start(idx i) const { return start_(policies_, i); }
-  Jet<Scalar<double>> objective(Scalar<double> log_p) const { return objective_(policies_, log_p); }
+  ObjectiveJet<D> objective(D log_p, D mean_log_p) const { return objective_(policies_, log_p, mean_log_p); }
 
  private:
   void const* policies_;
   RowStart<S> (*start_)(void const*, idx);
-  Jet<Scalar<double>> (*objective_)(void const*, Scalar<double>);
+  ObjectiveJet<D> (*objective_)(void const*, D, D);
 };
 
 // Policies as the rows of a backend hold them.
@@ -67,24 +83,26 @@ auto as_rows_hold(RowPolicies<L, S, I, Space> const& policies) {
   if constexpr (std::is_same_v<Space, host>) return RowPoliciesRef<S>(policies); else return policies;
 }
 
-// --- the exponential of a call and of a row --------------------------------------------------------------------------------------
+// --- rest rule and exponential of a call and of a row ------------------------------------------------------------------------------
 
 // go(exponential): one shift for every row where the largest scale allows it, or pairs. A device's scales are as large as the
 // caller promised.
 template <class Rest, class S, class I, class Space, class Go>
 void with_exponential(Rest const& rest, BatchRows<S, I, Space> const& rows, Go const& go) {
   using T = computed<S>;
-  auto const range = rest_range(rest);
-  double const classes = double(rows.batch.cosines.cols);
   double s = rows.loss_scale;
   if (!rows.common_scale()) {
-    s = rows.options.scale_ceiling;
+    s = std::fmin(rows.options.scale_ceiling, largest_scale);
     if constexpr (std::is_same_v<Space, host>) {
       s = rows.batch.scale ? rows.batch.scale[0] : 0;
       for (idx i = 0; i < rows.batch.scales.size; ++i) s = std::fmax(s, rows.scale(i));
     }
   }
-  if (Bounded<T>::serves(s, range, classes)) go(Bounded<T>::of(s, range, classes)); else go(Relative<T>{T(s)});
+  if constexpr (!takes_logits<Rest>) {
+    double const classes = double(rows.batch.cosines.cols);
+    if (RestRange const range = rest_range(rest); Bounded<T>::serves(s, range, classes)) return go(Bounded<T>::of(s, range, classes));
+  }
+  go(Paired<T>::of(s));
 }
 
 // What a row does with its classes: a rest rule, and the exponential of all rows, unless each has a scale of its own.
@@ -104,8 +122,17 @@ struct RowClasses {
     return Bounded<T>::of(scale, rest_range(rest), classes);
   }
   template <class T>
-  LOSSKIT_HD Relative<T> of_scale(Relative<T>, double scale, double) const { return {T(scale)}; }
+  LOSSKIT_HD Paired<T> of_scale(Paired<T>, double scale, double) const { return Paired<T>::of(scale); }
 };
+
+// The sums that a loss asks for by its policies.
+template <class L>
+constexpr auto asked_by() {
+  constexpr bool mean = MeanObjective<decltype(L::objective)>, pulls = pulls_on_threshold<decltype(L::rest)>;
+  static_assert(!(mean && pulls),
+                "losskit: a rest rule that pulls on its threshold does not go with an objective on the mean log-probability");
+  if constexpr (mean) return Asked<RestSum>{}; else if constexpr (pulls) return Asked<ThresholdSum>{}; else return Asked<>{};
+}
 
 // --- the rows ----------------------------------------------------------------------------------------------------------------------
 
@@ -115,11 +142,15 @@ LOSSKIT_HD void clear_row(Team& team, S* g, idx n) {
   team.each(n, [=](auto at) LOSSKIT_INLINE_LAMBDA { at.store(g, typename Team::number(0)); });
 }
 
-// One row of loss_and_gradient (Gradient) or loss_value. Moment: dL/ds is asked for.
-template <bool Gradient, bool Moment, class Exp, class Rest, class Policies, class S, class Space>
+// Can e r' wait where the gradient will be? Not where something is added before r' multiplies.
+template <class Rest, class List>
+inline constexpr bool can_wait = !RowSums<Scalar<double>, List>::template has<RestSum> || requires { requires Rest::unit_slope; };
+
+// One row of loss_and_gradient (Gradient) or loss_value. List: the sums that are asked for.
+template <bool Gradient, class List, class Exp, class Rest, class Policies, class S, class Space>
 struct LossRow {
   using T = computed<S>;
-  static constexpr bool keeps = Gradient && !Exp::paired;  // e, between the passes
+  static constexpr bool keeps = Gradient && can_wait<Rest, List>;  // e, between the passes
   Policies policies;
   RowClasses<Rest, Exp> classes;
   MatrixView<S const, Space> cosines;
@@ -145,34 +176,39 @@ struct LossRow {
       });
       return;
     }
+    Rest const rest = at_row(classes.rest, start.rest);
     auto const exp_of = classes.exponential(start.scale, all.total);
     auto const kept = [&] {
       if constexpr (kept_in_pass) return team.keep(g); else return Nothing{};
     }();
-    RowState<T, Exp, Moment> state{start.target};
-    open_row<Moment>(team, c, all, start.label, kept, classes.rest, exp_of, state);
+    RowState<T, Exp, List> state{start.target};
+    Stretches const stretches = open_row(team, c, all, start.label, kept, rest, exp_of, state);
     auto const known = after_sums(exp_of, state.sums);
-    auto const objective = [this](Scalar<double> log_p) { return policies.objective(log_p); };
-    auto const end = close_row(state.sums, start.target.psi, known.scale(), known.shift(), objective, start.weight);
+    auto const objective = [this](auto log_p, auto mean_log_p) { return policies.objective(log_p, mean_log_p); };
+    RowEnd const end = close_row(state.sums, start.target, known.scale(), known.shift(), all.total, objective, start.weight);
     team.once([&] {
-      fill(records[i], start.target.cosine, end.loss, state.sums, state.odd);
-      write_outputs(i, start, end, known.shift());
+      fill<takes_logits<Rest>>(records[i], start.target.cosine, end.loss, state.sums, state.odd);
+      write_outputs(i, start, end, top_of(state.sums));
     });
     if constexpr (Gradient) {
       double const u = start.upstream / *divisor;
-      if constexpr (kept_in_pass) finish_row(team, kept, g, all, start.label, u * end.factor, u * end.slope);
-      else
-        finish_row_from_cosines(team, c, g, all, start.label, classes.rest, known, start.target.threshold, u * end.factor, u * end.slope,
-                                accumulate);
+      if constexpr (kept_in_pass) finish_row(team, kept, stretches, at_of(state.sums), g, all, start.label, end, u);
+      else finish_row_from_cosines(team, c, g, all, start.label, rest, known, start.target.threshold, end, u, accumulate);
     }
   }
 
  private:
-  LOSSKIT_HD void write_outputs(idx i, RowStart<T> const& start, RowEnd const& end, double shift) const {
+  LOSSKIT_HD static double top_of(PairedSums<List> const& sums) { return sums.top; }
+  LOSSKIT_HD static double top_of(RowSums<Scalar<double>, List> const&) { return 0; }
+  LOSSKIT_HD static double at_of(PairedSums<List> const& sums) { return sums.at; }
+  LOSSKIT_HD static double at_of(RowSums<Scalar<double>, List> const&) { return 0; }
+
+  LOSSKIT_HD void write_outputs(idx i, RowStart<T> const& start, RowEnd const& end, double top) const {
     double const d = *divisor;
     if (out.row_losses.data) out.row_losses[i] = T(end.loss);
-    if (Moment && out.scale_gradient.data) out.scale_gradient[i] = T(start.upstream / d * end.scale_slope);
-    if (out.saved.data) out.saved[i] = {end.factor / d, end.slope / d, end.scale_slope / d, shift};
+    if (out.scale_gradient.data) out.scale_gradient[i] = T(start.upstream / d * end.scale_slope);
+    if (out.margin_gradient.data) out.margin_gradient[i] = T(start.upstream / d * end.margin_slope);
+    if (out.saved.data) out.saved[i] = {end.pull / d, end.z, end.uniform / d, end.slope / d, end.scale_slope / d, end.margin_slope / d, top};
   }
 };
 
@@ -186,24 +222,27 @@ struct SavedGradientRow {
   VectorView<SavedRow const, Space> saved;
   MatrixView<S, Space> gradient;
   bool accumulate;
-  VectorView<T, Space> scale_gradient;
+  VectorView<T, Space> scale_gradient, margin_gradient;
 
   template <class Team>
   LOSSKIT_HD void operator()(Team& team, idx i) const {
     Classes const all = Classes::whole(cosines.cols);
     S* const g = gradient.row(i);
     RowStart<T> const start = policies.start(i);
+    SavedRow const row = start.skipped ? SavedRow{} : saved[i];
     team.once([&] {
-      if (scale_gradient.data) scale_gradient[i] = start.skipped ? T(0) : T(start.upstream * saved[i].scale_slope);
+      if (scale_gradient.data) scale_gradient[i] = T(start.upstream * row.scale_slope);
+      if (margin_gradient.data) margin_gradient[i] = T(start.upstream * row.margin_slope);
     });
     if (start.skipped) {
       if (!accumulate) clear_row(team, g, all.count);
       return;
     }
     auto exp_of = classes.exponential(start.scale, all.total);
-    if constexpr (Exp::paired) exp_of.m = T(saved[i].largest);
-    finish_row_from_cosines(team, cosines.row(i), g, all, start.label, classes.rest, exp_of, start.target.threshold,
-                            start.upstream * saved[i].factor, start.upstream * saved[i].slope, accumulate);
+    if constexpr (Exp::paired) exp_of = exp_of.relative_to(row.top);
+    RowEnd const end{.pull = row.pull, .z = row.z, .uniform = row.uniform, .slope = row.slope};
+    finish_row_from_cosines(team, cosines.row(i), g, all, start.label, at_row(classes.rest, start.rest), exp_of, start.target.threshold, end,
+                            start.upstream, accumulate);
   }
 };
 

@@ -48,23 +48,12 @@ class AngularMargin {
   using gradient_mode = Mode;
 
   // Factor m1 on the angle in (0, 16], angle m2 in (-pi, pi) radians, cosine m3 finite; `who` names the margin in errors.
-  AngularMargin(char const* who, double m1, double m2, double m3, PastPi rule = PastPi{})
-      : m1_(m1), m2_(m2), m3_(m3), rule_(rule) {
+  AngularMargin(char const* who, double m1, double m2, double m3, PastPi rule = PastPi{}) : AngularMargin(Unchecked{}, m1, m2, m3, rule) {
     if (!(m1 > 0 && m1 <= 16)) fail<ParameterError>("%s: m1 = %g is outside (0, 16]", who, m1);
     if (!(m2 > -pi && m2 < pi)) fail<ParameterError>("%s: m2 = %g is outside (-pi, pi) radians", who, m2);
     if (!std::isfinite(m3)) fail<ParameterError>("%s: m3 = %g is not finite", who, m3);
     if ((is<LegacyLinear> || is<FallToCosine> || is<Easy>)&&m1 != 1)
       fail<ParameterError>("%s: the rule %s is published for m1 = 1 only, not m1 = %g; use Monotone", who, PastPi::name, m1);
-    m1 = hidden(m1), m2 = hidden(m2);  // what the library makes of them, not the compiler
-    double const whole = std::floor(m1), turn = std::fmod(whole, 2) == 0 ? 1 : -1, part = multiply_add(m1 - whole, pi, m2);
-    near_ = {std::cos(m2), std::sin(m2), m2, 0, 1};
-    far_ = {turn * std::cos(part), turn * std::sin(part), part, whole, turn};
-    if constexpr (is<Clamp>) {
-      double const first = (rule.eps - m2) / m1, last = (pi - rule.eps - m2) / m1;
-      clip_above_ = first > 0 ? std::cos(first) : 2;
-      clip_below_ = last < pi ? std::cos(last) : -2;
-    }
-    break_ = (pi - m2) / m1 < pi ? (m1 == 1 ? -near_.cos : std::cos((pi - m2) / m1)) : -2;
   }
 
   double m1() const { return m1_; }
@@ -74,26 +63,20 @@ class AngularMargin {
   // psi and d psi / d c at a cosine.
   template <Number X>
   LOSSKIT_HD Jet<X> target(X c) const {
-    return target_and_raw(c).target;
+    return margin_jet(c).target;
   }
 
-  // cos(phi) - m3 with no rule past pi: what rest rules compare the other classes with.
+  // That, and cos(phi) - m3 with no rule past pi, from one angle. d psi / d m2 comes as by_parameter.
   template <Number X>
-  LOSSKIT_HD X raw(X c) const {
-    return turned(min(max(c, X(-1)), X(1))).cos - m3_;
-  }
-
-  // Both from one angle.
-  template <Number X>
-  LOSSKIT_HD TargetAndRaw<X> target_and_raw(X c) const {
+  LOSSKIT_HD MarginJet<X> margin_jet(X c) const {
     X const v = min(max(c, X(-1)), X(1));
     auto const at = turned(v);
-    X const psi = value(v, at), plain = at.cos - m3_;
+    X const psi = value(v, at), plain = at.cos - m3_, by_m2 = slope_by_m2(v, at);
     if constexpr (std::is_same_v<Mode, Detached>) {
-      return {{psi, X(1)}, plain};
+      return {{psi, X(1)}, {plain, X(1)}, by_m2};
     } else {
-      X const nearest = 1 - below_one<X>;
-      return {{psi, slope(v, at, min(max(c, -nearest), nearest))}, plain};
+      X const nearest = 1 - below_one<X>, inside = min(max(c, -nearest), nearest);
+      return {{psi, slope(v, at, inside)}, {plain, slope_of_angle(v, at, inside)}, by_m2};
     }
   }
 
@@ -114,6 +97,24 @@ class AngularMargin {
 
   // Does psi promise never to fall as the cosine rises?
   static constexpr bool monotone = is<Monotone> || is<ContinuousLinear>;
+
+ protected:
+  // For a row's own margin, on host and device: the call has checked it.
+  struct Unchecked {};
+  LOSSKIT_HD AngularMargin(Unchecked, double m1, double m2, double m3, PastPi rule) : m1_(m1), m2_(m2), m3_(m3), rule_(rule) {
+    m1 = hidden(m1), m2 = hidden(m2);  // what the library makes of them, not the compiler
+    double const whole = ::floor(m1), turn = ::fmod(whole, 2) == 0 ? 1 : -1, part = multiply_add(m1 - whole, pi, m2);
+    near_ = {::cos(m2), ::sin(m2), m2, 0, 1};
+    far_ = {turn * ::cos(part), turn * ::sin(part), part, whole, turn};
+    if constexpr (is<Clamp>) {
+      double const first = (rule.eps - m2) / m1, last = (pi - rule.eps - m2) / m1;
+      clip_above_ = first > 0 ? ::cos(first) : 2;
+      clip_below_ = last < pi ? ::cos(last) : -2;
+    }
+    break_ = (pi - m2) / m1 < pi ? (m1 == 1 ? -near_.cos : ::cos((pi - m2) / m1)) : -2;
+  }
+  LOSSKIT_HD PastPi rule() const { return rule_; }
+  static constexpr NumberRange angles{-3.1415926535897927, 3.1415926535897927};  // (-pi, pi)
 
  private:
   struct Pole { double cos, sin, rest, turns, sign; };  // P = turns pi + rest, cos(P) = sign cos(rest), sin(P) = sign sin(rest)
@@ -194,14 +195,38 @@ class AngularMargin {
     } else if constexpr (is<Clamp>) {
       if (clipped(c)) return 0;
     }
+    X const steep = slope_of_angle(c, at, inside);
+    if constexpr (is<Monotone>) return abs(steep); else return steep;
+  }
+
+  // m1 sin(phi) / sin(theta), with no rule past pi.
+  template <class X>
+  LOSSKIT_HD X slope_of_angle(X c, Turned<X> const& at, X inside) const {
+    if (m1_ == 1 && m2_ == 0) return c <= c ? X(1) : c;
     X ratio;  // sin(phi) / sin(theta)
     bool const upper = c >= 0;
     if ((c >= 1 || c <= -1) && (upper ? near_ : far_).sin == 0)
       ratio = upper ? m1_ * near_.cos : -m1_ * far_.cos;
     else
       ratio = (inside < c || c < inside ? turned(inside) : at).sin / sqrt(fma(-inside, inside, X(1)));
-    if constexpr (is<Monotone>) ratio = abs(ratio);
-    return fma(X(m1_), ratio, lost<X>(m1_) * ratio);  // m1 ratio, rounded once
+    return multiply_add(X(m1_), ratio, lost<X>(m1_) * ratio);  // m1 ratio, rounded once
+  }
+
+  // d psi / d m2 = -sin(phi) where the margin holds, under Monotone -|sin(phi)|.
+  template <class X>
+  LOSSKIT_HD X slope_by_m2(X c, Turned<X> const& at) const {
+    if constexpr (is<LegacyLinear>) {
+      if (past_break(c)) return -(near_.sin + m2_ * X(near_.cos));
+    } else if constexpr (is<ContinuousLinear>) {
+      if (past_break(c)) return -X(::sin((pi - m2_) / m1_) / m1_);
+    } else if constexpr (is<FallToCosine>) {
+      if (past_break(c)) return 0;
+    } else if constexpr (is<Easy>) {
+      if (c <= rule_.above) return 0;
+    } else if constexpr (is<Clamp>) {
+      if (clipped(c)) return 0;
+    }
+    if constexpr (is<Monotone>) return -abs(at.sin); else return -at.sin;
   }
 
   double m1_, m2_, m3_;

@@ -31,13 +31,9 @@ class Annealed {
     return mixed(c, margin_.target(c));
   }
   template <Number X>
-  LOSSKIT_HD X raw(X c) const {
-    return mixed(c, threshold_of(margin_, c));
-  }
-  template <Number X>
-  LOSSKIT_HD TargetAndRaw<X> target_and_raw(X c) const {
-    auto const at = target_and_threshold_of(margin_, c);
-    return {mixed(c, at.target), mixed(c, at.raw)};
+  LOSSKIT_HD MarginJet<X> margin_jet(X c) const {
+    auto const at = margin_jet_of(margin_, c);
+    return {mixed(c, at.target), mixed(c, at.threshold), at.by_parameter / (1 + lambda_)};
   }
   Kinks kinks() const { return kinks_of(margin_); }
   M const& margin() const { return margin_; }

@@ -12,10 +12,19 @@ namespace losskit::inline LOSSKIT_ISA {
 
 template <class PastPi = Monotone, class Mode = Exact>
 class ArcMargin : public AngularMargin<PastPi, Mode> {
+  using Angular = AngularMargin<PastPi, Mode>;
+
  public:
   static constexpr char const* name = "ArcMargin";
   // The paper's m = 0.5 rad. Throws ParameterError outside (-pi, pi).
-  explicit ArcMargin(double m = 0.5, PastPi rule = PastPi{}) : AngularMargin<PastPi, Mode>(name, 1, m, 0, rule) {}
+  explicit ArcMargin(double m = 0.5, PastPi rule = PastPi{}) : Angular(name, 1, m, 0, rule) {}
+
+  // A margin a row (Batch::margins): m_i in radians, (-pi, pi). Outputs::margin_gradient then is dJ/dm_i.
+  LOSSKIT_HD ArcMargin at_row(RowContext const& row) const { return ArcMargin(typename Angular::Unchecked{}, row.number, this->rule()); }
+  static constexpr NumberRange row_numbers = Angular::angles;
+
+ private:
+  LOSSKIT_HD ArcMargin(typename Angular::Unchecked unchecked, double m, PastPi rule) : Angular(unchecked, 1, m, 0, rule) {}
 };
 
 }  // namespace losskit::inline LOSSKIT_ISA

@@ -12,10 +12,27 @@ namespace losskit::inline LOSSKIT_ISA {
 
 template <class PastPi = Monotone, class Mode = Exact>
 class CosMargin : public AngularMargin<PastPi, Mode> {
+  using Angular = AngularMargin<PastPi, Mode>;
+
  public:
   static constexpr char const* name = "CosMargin";
   // The papers' m = 0.35. Throws ParameterError unless finite.
-  explicit CosMargin(double m = 0.35, PastPi rule = PastPi{}) : AngularMargin<PastPi, Mode>(name, 1, 0, m, rule) {}
+  explicit CosMargin(double m = 0.35, PastPi rule = PastPi{}) : Angular(name, 1, 0, m, rule) {}
+
+  // A margin a row (Batch::margins): m_i a cosine, finite. d psi / d m = -1, and 0 where Easy leaves the margin out.
+  LOSSKIT_HD CosMargin at_row(RowContext const& row) const { return CosMargin(typename Angular::Unchecked{}, row.number, this->rule()); }
+  static constexpr NumberRange row_numbers{-1e300, 1e300};
+  template <Number X>
+  LOSSKIT_HD MarginJet<X> margin_jet(X c) const {
+    auto jet = Angular::margin_jet(c);
+    jet.by_parameter = -1;
+    if constexpr (std::is_same_v<PastPi, Easy>)
+      if (c <= this->rule().above) jet.by_parameter = 0;
+    return jet;
+  }
+
+ private:
+  LOSSKIT_HD CosMargin(typename Angular::Unchecked unchecked, double m, PastPi rule) : Angular(unchecked, 1, 0, m, rule) {}
 };
 
 }  // namespace losskit::inline LOSSKIT_ISA

@@ -33,7 +33,8 @@ class FocalLoss {
     X const q = -expm1(log_p);
     if (q <= 0) return {-alpha_ * log_p * 0, X(0)};  // p = 1
     X const weight = alpha_ * (gamma_ == 2 ? q * q : gamma_ == 1 ? q : pow(q, X(gamma_)));
-    return {-weight * log_p, weight * multiply_add(gamma_ * exp(log_p), log_p / q, X(-1))};
+    X const finite = max(log_p, X(-1e30f));  // p = 0: p log p is 0
+    return {-weight * log_p, weight * multiply_add(gamma_ * exp(finite), finite / q, X(-1))};
   }
 
  private:

@@ -2,7 +2,8 @@
 //
 //   z_y = s psi(c_y)    z_j = s r(c_j)    e_j = exp(z_j)    Z = sum over j != y of e_j      the target is a hole, never added
 //   odds = Z / e_y      -log p = log(1 + odds)   q = 1 - p = odds / (1 + odds)
-//   L = O(log p)        dL/dz_y = O' q           dL/dz_j = -O' q e_j / Z
+//   L = O(log p, a)     a = mean over all j of log p_j, which few objectives use: O' by log p, A by a
+//   dL/dz_y = O' q + A (q - (C - 1) / C)         dL/dz_j = -(O' + A) q e_j / Z + A / C
 //   dL/dc_y = s psi' dL/dz_y    dL/dc_j = s r' dL/dz_j    dL/ds = sum over j of dL/dz_j z_j / s
 //
 // 1. target   what the margin makes of the target's cosine, in double
@@ -40,147 +41,251 @@ struct Target {
   T cosine;
   Jet<double> psi;
   T threshold;
+  double threshold_slope = 0;  // by the cosine
+  double by_parameter = 0;     // d psi / d of the margin's number of this row
 };
 
 template <class S, class M>
 LOSSKIT_HD Target<computed<S>> target_of(M const& margin, S stored) {
   using T = computed<S>;
   using X = Scalar<double, S>;
-  OddCosines not_counted;
   T const cosine = static_cast<T>(stored);
-  X const c = double(clamped_cosine<T, S>(cosine, not_counted));
-  TargetAndRaw<X> const at = target_and_threshold_of(margin, c);
-  return {cosine, {at.target.value.v, at.target.slope.v}, T(at.raw.v)};
+  T seen = cosine;
+  if constexpr (takes_logits<M>) {
+    if (cosine > T(stored_number<S>::largest)) seen = T(NAN);
+  } else {
+    OddCosines not_counted;
+    seen = clamped_cosine<T, S>(cosine, not_counted);
+  }
+  MarginJet<X> const at = margin_jet_of(margin, X(double(seen)));
+  return {cosine, {at.target.value.v, at.target.slope.v}, T(at.threshold.value.v), at.threshold.slope.v, at.by_parameter.v};
 }
 
 // A row without a target: no class is above its cosine or its threshold.
 template <class T>
-LOSSKIT_HD Target<T> no_target() { return {T(2), {0, 0}, T(2)}; }
+LOSSKIT_HD Target<T> no_target() {
+  T const above_all = std::numeric_limits<T>::infinity();
+  return {above_all, {0, 0}, above_all};
+}
 
 // What the parts of a row share: its target, and what its classes have added so far.
-template <class T, class Exp, bool Moment>
+template <class T, class Exp, class List>
 struct RowState {
   Target<T> target;
-  typename SumsOf<Exp, Scalar<double>, Moment>::type sums{};
+  std::conditional_t<Exp::paired, PairedSums<List>, RowSums<Scalar<double>, List>> sums{};
   OddCosines odd{};
 };
 
 // --- 2. open -------------------------------------------------------------------------------------------------------------------
 
-// `kept`: where the team lets e wait, or Nothing where no gradient follows from it.
-template <class At, class Kept, class X>
-LOSSKIT_HD LOSSKIT_INLINE void keep_at(At const& at, Kept kept, X const& x) { at.store(kept, x); }
-template <class At, class X>
-LOSSKIT_HD LOSSKIT_INLINE void keep_at(At const&, Nothing, X const&) {}
+struct Nothing {};
+
+// What is done with each class. `kept`: where the team lets e wait, or Nothing where no gradient follows from it.
+template <class X, class Rest, class Exp, class Kept, class List>
+class OpenClass {
+ public:
+  using Sums = RowSums<X, List>;
+  static constexpr bool paired = Exp::paired, logits = takes_logits<Rest>;
+
+  LOSSKIT_HD OpenClass(Rest rest, Exp exp_of, X c_y, X threshold, Kept kept)
+      : rest_(rest), exp_of_(exp_of), number_exp_of_(exp_of.template of_numbers<X>()), c_y_(c_y), threshold_(threshold), kept_(kept) {}
+
+  template <class At>
+  LOSSKIT_HD LOSSKIT_INLINE void operator()(Sums& sums, At const& at, X raw, X x) const {
+    auto const r = rest_.rest(x, threshold_);
+    X const e = number_exp_of_(r.value);
+    if constexpr (!std::is_same_v<Kept, Nothing>) at.store(kept_, times_slope<Rest>(e, r.slope));
+    sums.add(ClassTerms<X, decltype(raw > x)>{e, r.value, slope_by_threshold(r), !(raw < c_y_), raw > threshold_});
+  }
+
+  // What a pair needs: r, to find the largest; and e from now on relative to that, or as it was where it reaches so far.
+  LOSSKIT_HD LOSSKIT_INLINE X rest_of(X x) const { return rest_.rest(x, threshold_).value; }
+  LOSSKIT_HD bool reaches(double top) const { return exp_of_.reaches(top); }
+  LOSSKIT_HD void set_relative_to(double top) {
+    top_ = top;
+    exp_of_ = exp_of_.relative_to(top);
+    number_exp_of_ = exp_of_.template of_numbers<X>();
+  }
+  LOSSKIT_HD double at() const { return exp_of_.at(); }
+
+  // The sums of classes as the row's sums take them.
+  LOSSKIT_HD auto placed(RowSums<Scalar<double>, List> const& sums) const {
+    if constexpr (paired) return PairedSums<List>{sums, top_, exp_of_.at()}; else return sums;
+  }
+  // The hole's e may be anything: nobody is to find it odd.
+  template <class At>
+  LOSSKIT_HD void forget(At const& at, int lane) const {
+    if constexpr (!std::is_same_v<Kept, Nothing>) at.clear(kept_, lane);
+  }
+
+ private:
+  template <class R>
+  LOSSKIT_HD LOSSKIT_INLINE static X slope_by_threshold(R const& r) {
+    if constexpr (requires { r.by_threshold; }) return r.by_threshold; else return X(0);
+  }
+
+  Rest rest_;
+  Exp exp_of_;
+  decltype(std::declval<Exp>().template of_numbers<X>()) number_exp_of_;
+  X c_y_, threshold_;
+  Kept kept_;
+  double top_ = 0;
+};
 
 // SIMD range checks may miss a NaN; a NaN sum triggers this exact recount. `left`: what came of the cosines, or they themselves.
-template <class Team, class Left>
+template <bool InfinityIsFine, class Team, class Left>
 LOSSKIT_HD idx count_non_finite(Team& team, Left left, idx n) {
   using Sums = DotSum<typename Team::number>;
   auto const f = [=](auto& sum, auto at) LOSSKIT_INLINE_LAMBDA {
     auto const x = at.load(left);
     using X = std::remove_cv_t<decltype(x)>;
-    sum.add({select(abs(x) <= X(stored_number<typename X::scalar>::largest), X(0), X(1))});
+    X const size = InfinityIsFine ? x : abs(x);  // that of a logit below, of a class that cannot be
+    sum.add({select(size <= X(stored_number<typename X::scalar>::largest), X(0), X(1))});
   };
   return static_cast<idx>(team.total(n, Sums{}, f).dot.v);
 }
 
-// c: the cosines of this part.
-template <bool Moment, class Team, class S, class Kept, class Rest, class Exp>
-LOSSKIT_HD void open_row(Team& team, S const* c, Classes part, idx y, Kept kept, Rest rest, Exp exp_of,
-                         RowState<computed<S>, Exp, Moment>& state) {
+// c: the cosines of this part. Returns what the e that were kept are relative to.
+template <class List, class Team, class S, class Kept, class Rest, class Exp>
+LOSSKIT_HD Stretches open_row(Team& team, S const* c, Classes part, idx y, Kept kept, Rest rest, Exp exp_of,
+                              RowState<computed<S>, Exp, List>& state) {
   using X = typename Team::number;
-  using Sums = typename SumsOf<Exp, X, Moment>::type;
-  X const c_y = state.target.cosine, threshold = state.target.threshold;
-  auto const f = [=, exp_of = exp_of.template of_numbers<X>()](Sums& sums, auto at, X raw, X x) LOSSKIT_INLINE_LAMBDA {
-    Jet<X> const r = rest.rest(x, threshold);
-    X const e = exp_of(r.value);
-    keep_at(at, kept, e * r.slope);
-    sums.add(exp_of, e, r.value, !(raw < c_y), raw > threshold);
-  };
+  using T = computed<S>;
+  using Open = OpenClass<X, Rest, Exp, Kept, List>;
+  constexpr bool keeps = !std::is_same_v<Kept, Nothing>, logits = takes_logits<Rest>;
+  Open const f(rest, exp_of, X(state.target.cosine), X(state.target.threshold), kept);
   OddCosines odd;
+  Stretches stretches;
   idx const hole = part.place_of(y);
-  constexpr bool keeps = !std::is_same_v<Kept, Nothing>;
-  if constexpr (keeps) team.sum_keeping(c, part.count, hole, odd, Sums{}, state.sums, f);
-  else team.sum(c, part.count, hole, odd, Sums{}, state.sums, f);
+  if constexpr (keeps) team.sum_keeping(c, part.count, hole, odd, typename Open::Sums{}, state.sums, f, stretches);
+  else team.sum(c, part.count, hole, odd, typename Open::Sums{}, state.sums, f);
+  T const size = logits ? state.target.cosine : T(::fabs(state.target.cosine));
+  idx const lost = hole >= 0 && !(size <= T(stored_number<S>::largest));  // the target, which no sum has seen
   if (!(state.sums.z.v <= HUGE_VAL)) {
-    if constexpr (keeps) odd.non_finite = count_non_finite(team, kept, part.count);
-    else odd.non_finite = count_non_finite(team, c, part.count);
+    if constexpr (keeps) odd.non_finite = count_non_finite<false>(team, kept, part.count) + lost;
+    else odd.non_finite = count_non_finite<logits>(team, c, part.count);
+  } else if (logits) {
+    odd.non_finite = lost;
   }
   state.odd.add(odd);
+  return stretches;
 }
 
-// e as the sums know it: relative to the largest logit once that is known.
+// e as the sums of a row know it.
 template <class T, class Sums>
 LOSSKIT_HD Bounded<T> after_sums(Bounded<T> exp_of, Sums const&) { return exp_of; }
 template <class T, class Sums>
-LOSSKIT_HD Relative<T> after_sums(Relative<T> exp_of, Sums const& sums) { return {exp_of.s, T(sums.m.v)}; }
+LOSSKIT_HD Paired<T> after_sums(Paired<T> exp_of, Sums const& sums) { return exp_of.relative_to(sums.top); }
 
 // --- 3. close ------------------------------------------------------------------------------------------------------------------
 
-// What the sums say: one scalar a row.
+// What the sums say: a few scalars a row. The gradient of the other classes is g_j = (pull / z e_j + uniform) r'_j.
 struct RowEnd {
-  double loss = 0;         // weight * O(log p)
-  double factor = 0;       // dL/dc_j = factor * kept[j]
-  double slope = 0;        // dL/dc_y
-  double scale_slope = 0;  // dL/ds
+  double loss = 0;  // weight * O(log p, a)
+  double pull = 0, z = 1, uniform = 0;
+  double slope = 0;         // dL/dc_y
+  double scale_slope = 0;   // dL/ds
+  double margin_slope = 0;  // dL/dm, m the margin's number of this row
 };
 
-// `weight` is the row's own; reduction and upstream factors are the caller's to multiply.
-template <class Sums, class Objective>
-LOSSKIT_HD RowEnd close_row(Sums const& sums, Jet<double> psi, double s, double shift, Objective const& objective,
+// s: the scale; shift: the logit that e is relative to. `weight` is the row's own; reduction and upstream factors are the
+// caller's to multiply.
+template <class T, class Sums, class Objective>
+LOSSKIT_HD RowEnd close_row(Sums const& sums, Target<T> const& target, double s, double shift, idx classes, Objective const& objective,
                             double weight) {
-  double const z = sums.z.v, x = shift - s * psi.value;
-  bool const alone = z == 0;                         // one class: p = 1
-  double const odds = alone ? x - x : z * ::exp(x);  // a NaN target stays NaN
-  bool const finite = odds <= 1e300;                 // beyond, p is 0 in every digit
-  double const loss = finite ? ::log1p(odds) : ::log(z) + x, q = finite ? odds / (1 + odds) : z / z;
-  Jet<Scalar<double>> const o = objective(Scalar<double>(-loss));
-  double const d = weight * o.slope.v * q;  // dL/dz_y
-  double mean = 0;                          // of r over the other classes, by their probability
-  if constexpr (Sums::has_moment) mean = alone ? 0 : sums.moment.v / z;
-  return {weight * o.value.v, alone ? 0 : -d * s / z, d * s * psi.slope, d * (psi.value - mean)};
+  using D = Scalar<double>;  // no compiler chooses how its products are rounded
+  constexpr bool uniform = Sums::template has<RestSum>;
+  D const scale = s, psi = target.psi.value, z = sums.z, x = multiply_add(-scale, psi, D(shift)), count = double(classes);
+  bool const alone = z.v == 0;                         // one class: p = 1
+  D const odds = alone ? x - x : z * D(::exp(x.v));    // a NaN target stays NaN
+  bool const finite = odds.v <= 1e300;                 // beyond, p is 0 in every digit
+  D const loss = finite ? D(::log1p(odds.v)) : D(::log(z.v)) + x, q = finite ? odds / (1 + odds) : z / z;
+  D mean_log_p = 0;
+  if constexpr (uniform)  // sum over j of log p_j = s sum of r - (C - 1) z_y - C loss
+    mean_log_p = scale * multiply_add(-(count - 1), psi, sums.template get<RestSum>()) / count - loss;
+  ObjectiveJet<D> const o = objective(-loss, mean_log_p);
+  D const w = weight, all = o.slope + o.by_mean, pull = alone ? D(0) : -w * all * q;
+  D by_z = w * all * q;  // dL/dz_y
+  D spread = 0;          // what every class gets alike
+  if constexpr (uniform) {
+    spread = w * o.by_mean / count;
+    by_z = by_z - spread * (count - 1);
+  }
+  RowEnd end{(w * o.value).v, (pull * scale).v, alone ? 1 : z.v, (spread * scale).v};
+  D by_psi = by_z * scale, by_threshold = 0;
+  if constexpr (Sums::template has<ThresholdSum>) {
+    by_threshold = alone ? D(0) : pull * scale * (sums.template get<ThresholdSum>() / z);
+  }
+  end.slope = multiply_add(by_threshold, D(target.threshold_slope), by_psi * target.psi.slope).v;
+  end.margin_slope = (by_psi * target.by_parameter).v;
+  if constexpr (Sums::template has<MomentSum>) {
+    D const mean = alone ? D(0) : sums.template get<MomentSum>() / z;  // of r over the other classes, by their probability
+    D by_scale = multiply_add(by_z, psi, pull * mean);
+    if constexpr (uniform) by_scale = multiply_add(spread, sums.template get<RestSum>(), by_scale);
+    end.scale_slope = by_scale.v;
+  }
+  return end;
 }
 
 // --- 4. finish -----------------------------------------------------------------------------------------------------------------
 
-// s q / Z can pass T's range while s q e_j / Z does not: where every e is tiny. Then a power of two moves from the factor into
-// the e. 1 nearly always.
+// pull / z as a number of T, for factor * (lift * e): the factor alone can leave T's range, above where every e is tiny, below
+// where the whole row is steep and nearly solved, while the products are good numbers. The lift is a power of two, 1 nearly always.
 template <class T>
-LOSSKIT_HD double lift_of(double factor) {
-  return ::fabs(factor) < 0.5 * stored_number<T>::largest ? 1 : 18446744073709551616.0;  // 2^64
+struct LiftedFactor { T factor, lift; };
+template <class T>
+LOSSKIT_HD LiftedFactor<T> lifted(double pull, double z) {
+  constexpr bool single = sizeof(T) == 4;
+  constexpr double up = single ? 0x1p64 : 0x1p512, largest = stored_number<T>::largest / 2;
+  constexpr double small = single ? 0x1p-100 : 0x1p-900, down = single ? 0x1p-64 : 0x1p-512;
+  constexpr double tiny = single ? 0x1p-164 : 0x1p-1000, far_down = single ? 0x1p-126 : 0x1p-1000;
+  double const size = ::fabs(pull), lift = size >= largest * z ? up : !(size < small * z) || size == 0 ? 1 : size >= tiny * z ? down : far_down;
+  return {T(pull / (z * lift)), T(lift)};
 }
 
-// The gradient of a part from what was kept of it: dL/dc_j = factor kept[j], and `slope` at the target.
+// The gradient of a part from what was kept of it. `at`: the logit, in base 2, that the row's sums are relative to; `upstream`
+// multiplies everything.
 template <class Team, class Kept, class S>
-LOSSKIT_HD void finish_row(Team& team, Kept kept, S* g, Classes part, idx y, double factor, double slope) {
+LOSSKIT_HD void finish_row(Team& team, Kept kept, Stretches const& stretches, double at, S* g, Classes part, idx y, RowEnd const& end,
+                           double upstream) {
   using X = typename Team::number;
   using T = typename X::scalar;
-  double const lift = lift_of<T>(factor);
-  if (lift != 1) team.each(part.count, [=](auto at) LOSSKIT_INLINE_LAMBDA { at.store(kept, X(T(lift)) * at.load(kept)); });
-  team.finish(kept, g, part.count, part.place_of(y), RowScale{factor / lift, slope});
+  double pull = upstream * end.pull;
+  if (stretches.count > 0) {
+    pull *= ::exp2(stretches.last_at() - at);
+    team.settle(kept, stretches);
+  }
+  auto const ending = lifted<T>(pull, end.z);
+  if (ending.lift != 1) {
+    X const raise = ending.lift;
+    team.each(part.count, [=](auto at_class) LOSSKIT_INLINE_LAMBDA { at_class.store(kept, raise * at_class.load(kept)); });
+  }
+  team.finish(kept, g, part.count, part.place_of(y),
+              RowEnding<T>{ending.factor, T(upstream * end.uniform), T(product(upstream, end.slope))});
 }
 
-// The same from the cosines, where e was not kept: dL/dc_j = factor e_j r'_j.
+// The same from the cosines, where e was not kept.
 template <class Team, class S, class Rest, class Exp>
 LOSSKIT_HD void finish_row_from_cosines(Team& team, S const* c, S* g, Classes part, idx y, Rest rest, Exp exp_of, computed<S> threshold,
-                                        double factor, double slope, bool accumulate) {
+                                        RowEnd const& end, double upstream, bool accumulate) {
   using T = computed<S>;
   using X = typename Team::number;
   idx const place = part.place_of(y);
   T const before = place >= 0 && accumulate ? static_cast<T>(g[place]) : T(0);
-  double const lifted = lift_of<T>(factor);
-  X const lift = T(lifted), k = T(factor / lifted), limit = threshold;
+  auto const ending = lifted<T>(upstream * end.pull, end.z);
+  X const raise = ending.lift, k = ending.factor, alike = T(upstream * end.uniform), limit = threshold;
+  T const slope = T(product(upstream, end.slope));
   OddCosines counted_before;
   NoSums none;
   team.sync();  // the target was read
   auto const f = [=, exp_of = exp_of.template of_numbers<X>()](NoSums&, auto at, X, X x) LOSSKIT_INLINE_LAMBDA {
-    Jet<X> const r = rest.rest(x, limit);
-    X const d = k * (lift * exp_of(r.value)) * r.slope;
+    auto const r = rest.rest(x, limit);
+    X const d = times_slope<Rest>(multiply_add(k, raise * exp_of(r.value), alike), r.slope);
     accumulate ? at.add(g, d) : at.store(g, d);
   };
-  team.sum(c, part.count, place, counted_before, NoSums{}, none, f);
-  team.once([=] { if (place >= 0) g[place] = static_cast<S>(before + T(slope)); });  // after the sum: its place is written last
+  if constexpr (takes_logits<Rest>) team.sum(c, part.count, place, counted_before, NoSums{}, none, OverLogits<decltype(f)>{f});
+  else team.sum(c, part.count, place, counted_before, NoSums{}, none, f);
+  team.once([=] { if (place >= 0) g[place] = static_cast<S>(before + slope); });  // after the sum: its place is written last
 }
 
 }  // namespace losskit::inline LOSSKIT_ISA

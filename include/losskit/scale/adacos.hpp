@@ -12,7 +12,8 @@
 //
 // ln B_avg comes from a log-sum-exp and does not overflow. Where ln B_avg <= 0 (few, opposed classes) the formula would give
 // s <= 0: the state is kept and `kept` counts it. The recursion grows without end while one non-target cosine stays above
-// cos(min(pi/4, theta_med)); a ceiling stops it, a floor keeps s useful for small C. Both are ours, off by default.
+// cos(min(pi/4, theta_med)); a ceiling stops it, a floor keeps s useful for small C. Both are ours; the ceiling is largest_scale by
+// default, the floor 0.
 //
 // The state is the caller's: save it, broadcast it. Evaluation cannot move it: only advance (loss/advance.hpp) makes the next.
 #pragma once
@@ -21,6 +22,7 @@
 
 #include "losskit/concepts.hpp"
 #include "losskit/core/expects.hpp"
+#include "losskit/scale/fixed.hpp"
 
 namespace losskit {
 
@@ -38,21 +40,24 @@ class AdaCosScale {
  public:
   static constexpr char const* name = "AdaCosScale";
   using State = AdaCosState;
+  using Statistics = ScaleStatistics;
 
-  // C >= 3 classes; 0 <= floor <= ceiling. Throws ParameterError otherwise.
-  explicit AdaCosScale(idx classes = 1000, double floor = 0, double ceiling = std::numeric_limits<double>::infinity())
+  // C >= 3 classes; 0 <= floor <= ceiling <= largest_scale. Throws ParameterError otherwise.
+  explicit AdaCosScale(idx classes = 1000, double floor = 0, double ceiling = largest_scale)
       : classes_(classes), floor_(floor), ceiling_(ceiling) {
     if (classes < 3)
       fail<ParameterError>("AdaCosScale: %lld classes, at least 3 needed; use FixedScale with suggest_scale",
                            static_cast<long long>(classes));
-    if (!(floor >= 0 && floor <= ceiling))
-      fail<ParameterError>("AdaCosScale: [%g, %g] is not a range with 0 <= floor <= ceiling", floor, ceiling);
+    if (!(floor >= 0 && floor <= ceiling && ceiling <= largest_scale))
+      fail<ParameterError>("AdaCosScale: [%g, %g] is not a range with 0 <= floor <= ceiling <= largest_scale = %g", floor, ceiling,
+                           largest_scale);
   }
 
   // The fixed scale, and the state that training starts from.
   double fixed() const { return within(std::sqrt(2.0) * std::log(hidden(double(classes_ - 1)))); }
   State start() const { return {fixed()}; }
   double scale(State const& state) const { return state.scale; }
+  FixedScale at(State const& state) const { return FixedScale(state.scale); }
   double ceiling() const { return ceiling_; }
 
   // Pure. Rows = 0 or a statistic that is not finite also keeps the scale.

@@ -34,10 +34,44 @@ LOSSKIT_HD T clamped_cosine(T c, Odd& odd) {
   return c < 0 ? T(-1) : T(1);
 }
 
-// The gradient of a row once its sums are known: factor * kept[j], and `slope` at the target (y < 0: no target here).
-struct RowScale {
-  double factor;
-  double slope;
+// A pass over the classes of a row, f(sums, at, raw, c), may say of itself:
+//   logits   any number but NaN and infinity is in range: nothing is checked or clamped
+//   paired   e is relative to a logit of the row: f.rest_of(c) gives what the largest is sought of, f.set_relative_to(top) takes it,
+//            f.placed(sums) are the sums with it
+template <class F>
+inline constexpr bool over_logits = requires { requires F::logits; };
+template <class F>
+inline constexpr bool paired_pass = requires { requires F::paired; };
+template <class F>
+struct OverLogits : F { static constexpr bool logits = true; };
+
+// What comes of a part's sums, as the row's sums take it.
+template <class F, class Sums>
+LOSSKIT_HD LOSSKIT_INLINE auto placed_by(F const& f, Sums const& sums) {
+  if constexpr (requires { f.placed(sums); }) return f.placed(sums); else return sums;
+}
+
+// Where along a part what is kept is relative to which logit, in base 2: from class first[k] on, to at[k]. Each is larger than the one
+// before by so much (Paired::slack) that of five the first has become 0. Empty: one shift for all.
+struct Stretches {
+  static constexpr int most = 4;
+  int count = 0;
+  idx first[most] = {};
+  double at[most] = {};
+
+  LOSSKIT_HD double last_at() const { return at[count - 1]; }
+  LOSSKIT_HD void add(idx begin, double new_at) {
+    if (count == most) {
+      for (int k = 1; k < most; ++k) first[k - 1] = first[k], at[k - 1] = at[k];
+      --count;
+    }
+    first[count] = begin, at[count] = new_at;
+    ++count;
+  }
 };
+
+// The gradient of a row once its sums are known: factor * kept[j] + uniform, and `slope` at the target (y < 0: no target here).
+template <class T>
+struct RowEnding { T factor, uniform, slope; };
 
 }  // namespace losskit::inline LOSSKIT_ISA

@@ -110,6 +110,7 @@ class LaneTeam {
     LOSSKIT_HD LOSSKIT_INLINE void add(S* p, P const& x) const { store(p, load(p) + x); }
     LOSSKIT_HD LOSSKIT_INLINE P load(Room) const { return *kept; }
     LOSSKIT_HD LOSSKIT_INLINE void store(Room, P const& x) const { *kept = x; }
+    LOSSKIT_HD LOSSKIT_INLINE void clear(Room, int lane) const { kept->v[lane] = 0; }
     LOSSKIT_HD LOSSKIT_INLINE void prefetch(S const*) const {}
   };
 
@@ -125,6 +126,7 @@ class LaneTeam {
   template <class Sums, class Total, class F>
   LOSSKIT_HD LOSSKIT_INLINE void sum(S const* c, idx n, idx hole, OddCosines& odd, Sums zero, Total& total, F f) {
     begin_walk(c);
+    if constexpr (paired_pass<F>) f.set_relative_to(top(n, hole, f, [=](At const& at) LOSSKIT_INLINE_LAMBDA { return at.load(c); }));
     auto part = begin_sum(hole, zero);
     Walk w = walk(n);
     while (w.has()) {
@@ -136,17 +138,24 @@ class LaneTeam {
         if (w.has()) part.add(w.at(), raw[k], zero, f);
       part.carry(zero);
     }
-    end_sum(part, odd, total);
+    end_sum(part, odd, total, f);
   }
 
   template <class Sums, class Total, class F>
-  LOSSKIT_HD LOSSKIT_INLINE void sum_keeping(S const*, idx n, idx hole, OddCosines& odd, Sums zero, Total& total, F f) {
+  LOSSKIT_HD LOSSKIT_INLINE void sum_keeping(S const*, idx n, idx hole, OddCosines& odd, Sums zero, Total& total, F f, Stretches& stretches) {
     auto part = begin_sum(hole, zero);
+    auto const copied = [](At const& at) LOSSKIT_INLINE_LAMBDA { return P::load(reinterpret_cast<S const*>(at.kept)); };
     group_.wait_copies();  // of prefetch_row
-    for (Walk w = walk(n); w.has(); w.next()) part.add(w.at(), P::load(reinterpret_cast<S const*>(w.kept)), zero, f);
+    if constexpr (paired_pass<F>) {
+      f.set_relative_to(top(n, hole, f, copied));
+      stretches.add(0, f.at());
+    }
+    for (Walk w = walk(n); w.has(); w.next()) part.add(w.at(), copied(w.at()), zero, f);
     part.carry(zero);
-    end_sum(part, odd, total);
+    end_sum(part, odd, total, f);
   }
+
+  LOSSKIT_HD LOSSKIT_INLINE void settle(Room, Stretches const&) const {}  // one stretch
 
   template <class Sums, class F>
   LOSSKIT_HD LOSSKIT_INLINE auto total(idx n, Sums zero, F f) {
@@ -187,14 +196,14 @@ class LaneTeam {
 
   LOSSKIT_HD LOSSKIT_INLINE Room keep(S*) const { return {}; }
 
-  LOSSKIT_HD LOSSKIT_INLINE void finish(Room kept, S* g, idx n, idx y, RowScale scale) {
-    T const factor = T(scale.factor), slope = T(scale.slope);
+  LOSSKIT_HD LOSSKIT_INLINE void finish(Room kept, S* g, idx n, idx y, RowEnding<T> end) {
+    P const factor = end.factor, uniform = end.uniform;
     bool const add = accumulate_;
     each(n, [=](At const& at) {
-      P x = P(factor) * at.load(kept);
+      P x = multiply_add(factor, at.load(kept), uniform);
       idx const target = y - at.j;
       LOSSKIT_UNROLL for (int l = 0; l < W; ++l)
-        if (l == target) x.v[l] = slope;
+        if (l == target) x.v[l] = end.slope;
       add ? at.add(g, x) : at.store(g, x);
     });
   }
@@ -255,6 +264,37 @@ class LaneTeam {
     }
   };
 
+  // The cosines that the formulas see, or the logits as they are.
+  template <class F, class Counts>
+  static LOSSKIT_HD LOSSKIT_INLINE P in_range(P const& raw, Counts& odd) {
+    P x = raw;
+    if constexpr (!over_logits<F>) {
+      bool inside = true;
+      LOSSKIT_UNROLL for (int l = 0; l < W; ++l) inside = inside && abs(raw.v[l]) <= T(1);
+      if (!inside)
+        LOSSKIT_UNROLL for (int l = 0; l < W; ++l) x.v[l] = clamped_cosine<T, S>(raw.v[l].v, odd);
+    }
+    return x;
+  }
+
+  // The largest r of the row's classes, in every lane.
+  struct Top {
+    T r;
+    LOSSKIT_HD LOSSKIT_INLINE void add(Top const& b) { r = r < b.r ? b.r : r; }
+  };
+  template <class F, class Load>
+  LOSSKIT_HD LOSSKIT_INLINE double top(idx n, idx hole, F const& f, Load const& load) {
+    Top all{-static_cast<T>(stored_number<T>::largest)};
+    Odd not_counted;
+    for (Walk w = walk(n); w.has(); w.next()) {
+      At const at = w.at();
+      P const r = f.rest_of(in_range<F>(load(at), not_counted));
+      LOSSKIT_UNROLL for (int l = 0; l < W; ++l)
+        if (l >= at.from && l < at.to && at.j + l != hole) all.add({r.v[l].v});
+    }
+    return double(group_.together(all).r);
+  }
+
   // One lane's sum over cosines: `some` in the type that computes, carried into `all` in double.
   template <class Sums, class Narrow, class Wide>
   struct Part {
@@ -264,13 +304,11 @@ class LaneTeam {
 
     template <class F>
     LOSSKIT_HD LOSSKIT_INLINE void add(At const& at, P const& raw, Sums const& zero, F const& f) {
-      bool inside = true;
-      LOSSKIT_UNROLL for (int l = 0; l < W; ++l) inside = inside && abs(raw.v[l]) <= T(1);
-      P x = raw;
-      if (!inside)
-        LOSSKIT_UNROLL for (int l = 0; l < W; ++l) x.v[l] = clamped_cosine<T, S>(raw.v[l].v, all.odd);
+      P const x = in_range<F>(raw, all.odd);
       Sums one = zero;
       f(one, at, raw, x);
+      if constexpr (paired_pass<F>)
+        if (idx const l = hole - at.j; l >= at.from && l < at.to) f.forget(at, static_cast<int>(l));
       if (!at.whole()) one = within(one, at.from, at.to);
       if (idx const l = hole - at.j; l >= 0 && l < W) one = without(one, static_cast<int>(l));
       some.add(narrow(one));
@@ -288,11 +326,11 @@ class LaneTeam {
     auto const none = narrow(zero);
     return Part<Sums, decltype(narrow(zero)), decltype(wide(none))>{hole < 0 ? -idx(2 * W) : hole, none, {wide(none), {}}};
   }
-  template <class Part, class Total>
-  LOSSKIT_HD LOSSKIT_INLINE void end_sum(Part const& part, OddCosines& odd, Total& total) {
+  template <class Part, class Total, class F>
+  LOSSKIT_HD LOSSKIT_INLINE void end_sum(Part const& part, OddCosines& odd, Total& total, F const& f) {
     auto const whole = group_.together(part.all);
     odd.add(OddCosines{whole.odd.clamped, whole.odd.out_of_range, whole.odd.non_finite});
-    total.add(whole.sums);
+    total.add(placed_by(f, whole.sums));
   }
 
   template <class Sums>
@@ -307,13 +345,7 @@ class LaneTeam {
   // The numbers of a pack as one, and that in double.
   template <class Sums>
   static LOSSKIT_HD LOSSKIT_INLINE auto narrow(Sums const& sums) {
-    if constexpr (Sums::paired) {
-      auto sum = sums.map([](P const& x, P const&) { return x.v[0]; });
-      LOSSKIT_UNROLL for (int l = 1; l < W; ++l) sum.add(sums.map([l](P const& x, P const&) { return x.v[l]; }));
-      return sum;
-    } else {
-      return sums.map([](P const& x, P const&) { return typename P::Lane(x.sum()); });
-    }
+    return sums.map([](P const& x, P const&) { return typename P::Lane(x.sum()); });
   }
   template <class Narrow>
   static LOSSKIT_HD LOSSKIT_INLINE auto wide(Narrow const& sums) {

@@ -6,7 +6,9 @@
 //   sum(c, n, hole, odd, zero, total, f)   f(sums, at, raw, c) adds each cosine to sums, from zero: as stored, and clamped
 //                                   (team/cosines.hpp). f sees the hole too, but it counts for nothing. What comes of it is
 //                                   added to total, in double; odd cosines are counted
-//   sum_keeping(...)                the same for the pass that fills what keep gave; a team may end the row before in it
+//   sum_keeping(..., stretches)     the same for the pass that fills what keep gave, and what that is relative to; a team may
+//                                   end the row before in it
+//   settle(kept, stretches)         what was kept, made relative to the last of them
 //   total(n, zero, f)               f(sums, at) over n elements
 //   total_writing(n, g, accumulate, factor, zero, f)   the same, and factor * what f gives for an element goes to g, or is
 //                                   added there
@@ -18,6 +20,8 @@
 //   once(f)                         f() by one member of the team
 // at.load(p), at.store(p, x) and at.add(p, x) reach element `at` of an array; at.prefetch(p) asks for what a walk over p comes to next.
 #pragma once
+#include <limits>
+
 #include "losskit/core/number.hpp"
 #include "losskit/team/cosines.hpp"
 
@@ -38,6 +42,7 @@ class SerialTeam {
     LOSSKIT_HD number load(T const* p) const { return p[j]; }
     LOSSKIT_HD void store(T* p, number x) const { p[j] = x.v; }
     LOSSKIT_HD void add(T* p, number x) const { p[j] += x.v; }
+    LOSSKIT_HD void clear(T* p, int) const { p[j] = 0; }
     LOSSKIT_HD void prefetch(T const*) const {}
   };
 
@@ -45,17 +50,26 @@ class SerialTeam {
 
   template <class Sums, class Total, class F>
   LOSSKIT_HD void sum(T const* c, idx n, idx hole, OddCosines& odd, Sums zero, Total& total, F f) const {
+    if constexpr (paired_pass<F>) f.set_relative_to(top(c, n, hole, f));
     for (idx j = 0; j < n; ++j) {
       Sums one = zero;
-      f(one, At{j}, number(c[j]), number(clamped_cosine(c[j], odd)));
-      if (j != hole) total.add(one.map(widen));
+      f(one, At{j}, number(c[j]), in_range<F>(c[j], odd));
+      if (j != hole) total.add(placed_by(f, one.map(widen)));
+      else if constexpr (paired_pass<F>) f.forget(At{j}, 0);
     }
   }
 
   template <class Sums, class Total, class F>
-  LOSSKIT_HD void sum_keeping(T const* c, idx n, idx hole, OddCosines& odd, Sums zero, Total& total, F f) const {
+  LOSSKIT_HD void sum_keeping(T const* c, idx n, idx hole, OddCosines& odd, Sums zero, Total& total, F f, Stretches& stretches) const {
+    if constexpr (paired_pass<F>) {
+      F relative = f;
+      relative.set_relative_to(top(c, n, hole, f));
+      stretches.add(0, relative.at());
+    }
     sum(c, n, hole, odd, zero, total, f);
   }
+
+  LOSSKIT_HD void settle(T*, Stretches const&) const {}
 
   template <class Sums, class F>
   LOSSKIT_HD auto total(idx n, Sums zero, F f) const {
@@ -71,7 +85,7 @@ class SerialTeam {
   template <class Sums, class F>
   LOSSKIT_HD auto total_writing(idx n, T* g, bool accumulate, T factor, Sums zero, F f) const {
     return total(n, zero, [=](auto& sums, auto at) {
-      T const x = factor * f(sums, at).v;
+      T const x = product(factor, f(sums, at).v);
       g[at.j] = accumulate ? g[at.j] + x : x;
     });
   }
@@ -89,12 +103,14 @@ class SerialTeam {
 
   LOSSKIT_HD T* keep(T* g) const { return buffer_ ? buffer_ : g; }
 
-  LOSSKIT_HD void finish(T const* kept, T* g, idx n, idx y, RowScale scale) const {
+  LOSSKIT_HD void finish(T const* kept, T* g, idx n, idx y, RowEnding<T> end) const {
     bool const here = y >= 0 && y < n;
     T const before = here && accumulate_ ? g[y] : T(0);
-    T const factor = T(scale.factor);
-    for (idx j = 0; j < n; ++j) g[j] = accumulate_ ? g[j] + factor * kept[j] : factor * kept[j];
-    if (here) g[y] = before + T(scale.slope);
+    for (idx j = 0; j < n; ++j) {
+      T const x = multiply_add(end.factor, kept[j], end.uniform);
+      g[j] = accumulate_ ? g[j] + x : x;
+    }
+    if (here) g[y] = before + end.slope;
   }
 
   LOSSKIT_HD void sync() const {}
@@ -103,6 +119,20 @@ class SerialTeam {
   LOSSKIT_HD void once(F f) const { f(); }
 
  private:
+  // The cosine that the formulas see, or the logit as it is.
+  template <class F>
+  LOSSKIT_HD static number in_range(T c, OddCosines& odd) {
+    if constexpr (over_logits<F>) return c; else return clamped_cosine(c, odd);
+  }
+  // The largest r of the classes.
+  template <class F>
+  LOSSKIT_HD static double top(T const* c, idx n, idx hole, F const& f) {
+    number top = -std::numeric_limits<T>::max();
+    OddCosines not_counted;
+    for (idx j = 0; j < n; ++j)
+      if (j != hole) top = max(top, f.rest_of(in_range<F>(c[j], not_counted)));
+    return double(top.v);
+  }
   LOSSKIT_HD static Scalar<double> widen(number x, number) { return double(x.v); }
 
   T* buffer_;

@@ -8,8 +8,10 @@
 //
 // A team may be pipelined: a row is scaled into the gradient lane by lane while the next row is read.
 #pragma once
+#include <cmath>
 #include <cstdint>
 #include <initializer_list>
+#include <limits>
 #include <type_traits>
 
 #include "losskit/core/number.hpp"
@@ -47,6 +49,7 @@ class SimdTeam {
     LOSSKIT_INLINE P load(T const* p) const { return P::load(p + j); }
     LOSSKIT_INLINE void store(T* p, P x) const { x.store(p + j); }
     LOSSKIT_INLINE void add(T* p, P x) const { (load(p) + x).store(p + j); }
+    LOSSKIT_INLINE void clear(T* p, int lane) const { p[j + lane] = 0; }
     LOSSKIT_INLINE void prefetch(T const* p) const {
       for (idx k = 0; k < P::parts; ++k) __builtin_prefetch(p + j + k * (W / P::parts) + prefetch_busy / sizeof(T), 0, 3);
     }
@@ -56,6 +59,7 @@ class SimdTeam {
     LOSSKIT_INLINE P load(T const* p) const { return P::load_some(p + j, count); }
     LOSSKIT_INLINE void store(T* p, P x) const { x.store_some(p + j, count); }
     LOSSKIT_INLINE void add(T* p, P x) const { (load(p) + x).store_some(p + j, count); }
+    LOSSKIT_INLINE void clear(T* p, int lane) const { p[j + lane] = 0; }
     LOSSKIT_INLINE void prefetch(T const*) const {}
   };
 
@@ -64,19 +68,29 @@ class SimdTeam {
   template <class Sums, class All, class F>
   void sum(T const* c, idx n, idx hole, OddCosines& odd, Sums, All& total, F f) {
     finish_waiting();
-    row_sum<Sums>(c, n, hole, odd, total, f, NotPipelined{});
+    row_sum<Sums>(c, n, hole, odd, total, f, NotPipelined{}, nullptr);
   }
 
   template <class Sums, class All, class F>
-  void sum_keeping(T const* c, idx n, idx hole, OddCosines& odd, Sums, All& total, F f) {
+  void sum_keeping(T const* c, idx n, idx hole, OddCosines& odd, Sums, All& total, F f, Stretches& stretches) {
     if (waiting_.g && waiting_.n != n) finish_waiting();  // a part of another length
-    if (!waiting_.g) return row_sum<Sums>(c, n, hole, odd, total, f, NotPipelined{});
+    if (!waiting_.g) return row_sum<Sums>(c, n, hole, odd, total, f, NotPipelined{}, &stretches);
     switch (plan_.writes) {
-      case Writes::accumulate: row_sum<Sums>(c, n, hole, odd, total, f, Pipelined<Writes::accumulate>(waiting_)); break;
-      case Writes::stream: row_sum<Sums>(c, n, hole, odd, total, f, Pipelined<Writes::stream>(waiting_)); break;
-      default: row_sum<Sums>(c, n, hole, odd, total, f, Pipelined<Writes::assign>(waiting_));
+      case Writes::accumulate: row_sum<Sums>(c, n, hole, odd, total, f, Pipelined<Writes::accumulate>(waiting_), &stretches); break;
+      case Writes::stream: row_sum<Sums>(c, n, hole, odd, total, f, Pipelined<Writes::stream>(waiting_), &stretches); break;
+      default: row_sum<Sums>(c, n, hole, odd, total, f, Pipelined<Writes::assign>(waiting_), &stretches);
     }
     end_waiting();
+  }
+
+  void settle(T* kept, Stretches const& stretches) const {
+    int const last = stretches.count - 1;
+    for (idx j = 0; j < stretches.first[0]; ++j) kept[j] = 0;
+    for (int k = 0; k < last; ++k) {
+      P const factor = T(::exp2(stretches.at[k] - stretches.at[last]));
+      T* const from = kept + stretches.first[k];
+      each(stretches.first[k + 1] - stretches.first[k], [=](auto at) LOSSKIT_INLINE_LAMBDA { at.store(from, factor * at.load(from)); });
+    }
   }
 
   template <class Sums, class F>
@@ -105,7 +119,7 @@ class SimdTeam {
       })));
       end_waiting();
       if (accumulate) each(end - begin, [=](auto to) { to.add(g + begin, P(factor) * to.load(stage)); });
-      else finish(stage, g + begin, end - begin, -1, {factor, 0});
+      else finish(stage, g + begin, end - begin, -1, {factor, 0, 0});
     }
     finish_waiting();
     return total;
@@ -131,11 +145,11 @@ class SimdTeam {
     return g;
   }
 
-  void finish(T const* kept, T* g, idx n, idx y, RowScale scale) {
+  void finish(T const* kept, T* g, idx n, idx y, RowEnding<T> end) {
     if (waiting_.g) finish_waiting();  // no sum came between
     bool const here = y >= 0 && y < n;
-    waiting_ = {kept, g, n, 0, here ? y : -1, T(scale.factor), T(scale.slope)};
-    if (plan_.writes == Writes::accumulate && here) waiting_.slope += g[y];
+    waiting_ = {kept, g, n, 0, here ? y : -1, end};
+    if (plan_.writes == Writes::accumulate && here) waiting_.end.slope += g[y];
     if (plan_.writes == Writes::stream) waiting_.aligned = aligned_from(g, n);
     if (!plan_.pipelined) finish_waiting();
   }
@@ -160,9 +174,54 @@ class SimdTeam {
 
  private:
   template <class Sums, class All, class F, class Lag>
-  void row_sum(T const* c, idx n, idx hole, OddCosines& odd, All& total, F const& f, Lag const& pipelined) const {
-    for (idx begin = 0; begin < n; begin += block)
-      total.add(across(block_sum<Sums>(c, begin, begin + block < n ? begin + block : n, hole, odd, f, pipelined)));
+  void row_sum(T const* c, idx n, idx hole, OddCosines& odd, All& total, F& f, Lag const& pipelined, Stretches* stretches) const {
+    [[maybe_unused]] bool relative = false;
+    for (idx begin = 0; begin < n; begin += block) {
+      idx const end = begin + block < n ? begin + block : n;
+      if constexpr (paired_pass<F>) {
+        double const top = block_top(c, begin, end, hole, f);
+        if (!relative || !f.reaches(top)) {
+          f.set_relative_to(top);
+          if (stretches) stretches->add(begin, f.at());
+        }
+        relative = true;
+      }
+      total.add(placed_by(f, across(block_sum<Sums>(c, begin, end, hole, odd, f, pipelined))));
+    }
+  }
+
+  // The largest r of a block. It lies in the cache for the sum that follows.
+  template <class F>
+  static double block_top(T const* c, idx begin, idx end, idx hole, F const& f) {
+    P const lowest = -std::numeric_limits<T>::max();
+    P tops[4] = {lowest, lowest, lowest, lowest};
+    auto const r_of = [&](P x) LOSSKIT_INLINE_LAMBDA {
+      if constexpr (over_logits<F>) return f.rest_of(x); else return f.rest_of(min(max(x, P(-1)), P(1)));
+    };
+    idx const full = begin + (end - begin) / W * W;
+    idx const split = hole >= begin && hole < full ? begin + (hole - begin) / W * W : full;
+    idx j = begin;
+    for (idx const stop : {split, full}) {  // up to the hole's packet, and from there
+      for (; j + 4 * W <= stop; j += 4 * W)
+        for (idx k = 0; k < 4; ++k) tops[k] = max(tops[k], r_of(P::load(c + j + k * W)));
+      for (; j < stop; j += W) tops[0] = max(tops[0], r_of(P::load(c + j)));
+      if (j < full) {
+        tops[0] = max(tops[0], select(lanes_but(hole - j, W), r_of(P::load(c + j)), lowest));
+        j += W;
+      }
+    }
+    if (full < end) tops[0] = max(tops[0], select(lanes_but(hole - full, end - full), r_of(P::load_some(c + full, end - full)), lowest));
+    T all[W];
+    max(max(tops[0], tops[1]), max(tops[2], tops[3])).store(all);
+    T top = all[0];
+    for (idx l = 1; l < W; ++l) top = top < all[l] ? all[l] : top;
+    return double(top);
+  }
+
+  // The first `count` lanes without lane `hole`.
+  static LOSSKIT_INLINE auto lanes_but(idx hole, idx count) {
+    bool const here = hole >= 0 && hole < count;
+    return here ? P::first_lanes(hole) | (P::first_lanes(count) & !P::first_lanes(hole + 1)) : P::first_lanes(count);
   }
 
   template <class Sums, class F, class Lag>
@@ -179,7 +238,7 @@ class SimdTeam {
       for (; j + 4 * W <= stop; j += 4 * W) {
         // Four at a time, in registers: once a packet is written the row may be overwritten in place.
         P const x0 = P::load(c + j), x1 = P::load(c + j + W), x2 = P::load(c + j + 2 * W), x3 = P::load(c + j + 3 * W);
-        if (P::any_outside(x0, x1, x2, x3)) [[unlikely]] {
+        if (any_outside<F>(x0, x1, x2, x3)) [[unlikely]] {
           for (idx k = j; k < j + 4 * W; k += W) sums.add(careful<Sums>(c, At{k}, W, hole, odd, f, pipelined));
           continue;
         }
@@ -193,7 +252,7 @@ class SimdTeam {
       }
       for (; j < stop; j += W) {
         P const x = P::load(c + j);
-        if (P::any_outside(x, x, x, x)) [[unlikely]]
+        if (any_outside<F>(x, x, x, x)) [[unlikely]]
           sums.add(careful<Sums>(c, At{j}, W, hole, odd, f, pipelined));
         else
           hot_pipelined(At{j}), hot(sums, At{j}, x, x);
@@ -213,7 +272,7 @@ class SimdTeam {
     idx const j = at.j;
     P const raw = at.load(c);
     P x = raw;
-    if (P::any_outside(raw, raw, raw, raw)) {
+    if (any_outside<F>(raw, raw, raw, raw)) {
       T clean[W] = {};
       for (idx l = 0; l < count; ++l) clean[l] = clamped_cosine(c[j + l], odd);
       x = P::load(clean);
@@ -221,8 +280,14 @@ class SimdTeam {
     pipelined(at);
     Sums sums;
     f(sums, at, raw, x);
-    bool const here = hole >= j && hole < j + count;  // then the lanes before it count, and those after
-    return masked(sums, here ? P::first_lanes(hole - j) | (P::first_lanes(count) & !P::first_lanes(hole - j + 1)) : P::first_lanes(count));
+    if constexpr (paired_pass<F>)
+      if (hole >= j && hole < j + count) f.forget(at, static_cast<int>(hole - j));
+    return masked(sums, lanes_but(hole - j, count));
+  }
+
+  template <class F>
+  static LOSSKIT_INLINE bool any_outside(P a, P b, P c, P d) {
+    if constexpr (over_logits<F>) return false; else return P::any_outside(a, b, c, d);
   }
 
   template <class Sums, class Mask>
@@ -230,23 +295,10 @@ class SimdTeam {
     return sums.map([&](P const& value, P const& none) LOSSKIT_INLINE_LAMBDA { return select(counted, value, none); });
   }
 
-  // The lanes of a block as one sum in double. Pairs merge through their own +, lane by lane.
+  // The lanes of a block as one sum in double.
   template <class Lanes>
   static auto across(Lanes const& lanes) {
-    if constexpr (Lanes::paired) {
-      auto const lane = [](idx l) {
-        return [l](P const& x, P const&) {
-          T all[W];
-          x.store(all);
-          return Scalar<double>(all[l]);
-        };
-      };
-      auto sum = lanes.map(lane(0));
-      for (idx l = 1; l < W; ++l) sum.add(lanes.map(lane(l)));
-      return sum;
-    } else {
-      return lanes.map([](P const& x, P const&) LOSSKIT_INLINE_LAMBDA { return Scalar<double>(x.sum()); });
-    }
+    return lanes.map([](P const& x, P const&) LOSSKIT_INLINE_LAMBDA { return Scalar<double>(x.sum()); });
   }
 
   template <class Sums, class F>
@@ -270,7 +322,7 @@ class SimdTeam {
     T const* kept = nullptr;
     T* g = nullptr;
     idx n = 0, aligned = 0, y = -1;  // aligned: where a streamed row meets a packet's boundary; y: the target, or -1
-    T factor = 0, slope = 0;         // slope: what the target's place gets in the end
+    RowEnding<T> end{};              // its slope: what the target's place gets in the end
   };
 
   // What is done to element `at` of the row that waits, while the same element of the next row is read. A copy: in registers.
@@ -281,14 +333,15 @@ class SimdTeam {
   template <Writes writes>
   class Pipelined {
    public:
-    explicit Pipelined(Waiting const& w) : kept_(w.kept), g_(w.g), n_(w.n), aligned_(w.aligned), factor_(w.factor) {}
+    explicit Pipelined(Waiting const& w)
+        : kept_(w.kept), g_(w.g), n_(w.n), aligned_(w.aligned), factor_(w.end.factor), uniform_(w.end.uniform) {}
 
     template <class At_>
     LOSSKIT_INLINE void operator()(At_ const& at) const {
-      if constexpr (writes == Writes::assign) at.store(g_, factor_ * at.load(kept_));
-      else if constexpr (writes == Writes::accumulate) at.add(g_, factor_ * at.load(kept_));
+      if constexpr (writes == Writes::assign) at.store(g_, multiply_add(factor_, at.load(kept_), uniform_));
+      else if constexpr (writes == Writes::accumulate) at.add(g_, multiply_add(factor_, at.load(kept_), uniform_));
       else if constexpr (std::is_same_v<At_, At>) {  // the ends of a streamed row are left to end_waiting
-        if (idx const j = at.j + aligned_; j + W <= n_) (factor_ * P::load(kept_ + j)).stream(g_ + j);
+        if (idx const j = at.j + aligned_; j + W <= n_) multiply_add(factor_, P::load(kept_ + j), uniform_).stream(g_ + j);
       }
     }
 
@@ -296,7 +349,7 @@ class SimdTeam {
     T const* kept_;
     T* g_;
     idx n_, aligned_;
-    P factor_;
+    P factor_, uniform_;
   };
 
   // From the end, which the pass before left in the caches, if they do not hold all of a row.
@@ -314,10 +367,11 @@ class SimdTeam {
   void end_waiting() {
     Waiting const& w = waiting_;
     if (w.g && plan_.writes == Writes::stream) {  // both ends, which no whole packet covers
-      for (idx j = 0; j < w.aligned; ++j) w.g[j] = w.factor * w.kept[j];
-      for (idx j = w.aligned + (w.n - w.aligned) / W * W; j < w.n; ++j) w.g[j] = w.factor * w.kept[j];
+      auto const write = [&w](idx j) { w.g[j] = multiply_add(w.end.factor, w.kept[j], w.end.uniform); };
+      for (idx j = 0; j < w.aligned; ++j) write(j);
+      for (idx j = w.aligned + (w.n - w.aligned) / W * W; j < w.n; ++j) write(j);
     }
-    if (w.g && w.y >= 0) w.g[w.y] = w.slope;
+    if (w.g && w.y >= 0) w.g[w.y] = w.end.slope;
     waiting_ = {};
   }
   static idx aligned_from(T const* g, idx n) {

@@ -1,0 +1,133 @@
+// The sums that a row learns from its classes. Everything is a sum, so that lanes, blocks, parts and shards combine with +, in a
+// fixed order.
+//
+//   z       of e, the other classes' exponentials          above   of classes not below the target: its rank
+//   hard    of classes above the threshold
+//
+// and what a policy or a caller asks for besides: RestSum, MomentSum, ThresholdSum, or a type like these of its own.
+#pragma once
+#include <type_traits>
+
+#include "losskit/core/math.hpp"
+#include "losskit/core/number.hpp"
+
+namespace losskit::inline LOSSKIT_ISA {
+
+// What one class, or a packet of them, brings to the sums.
+template <class X, class Mask>
+struct ClassTerms {
+  X e, r;          // its exponential; what the rest rule made of its cosine
+  X by_threshold;  // d r / d threshold
+  Mask is_above, is_hard;
+};
+
+// A sum that is asked for: how one class adds to it, and whether it is a sum of e, which changes with what e is relative to.
+struct RestSum {  // of r: the mean log-probability, for label smoothing
+  static constexpr bool of_e = false;
+  template <class X, class Terms>
+  LOSSKIT_HD LOSSKIT_INLINE static X added(X sum, Terms const& t) { return sum + t.r; }
+};
+struct MomentSum {  // of e r: dL/ds
+  static constexpr bool of_e = true;
+  template <class X, class Terms>
+  LOSSKIT_HD LOSSKIT_INLINE static X added(X sum, Terms const& t) { return multiply_add(t.e, t.r, sum); }
+};
+struct ThresholdSum {  // of e dr/dT: how the row pulls on its threshold
+  static constexpr bool of_e = true;
+  template <class X, class Terms>
+  LOSSKIT_HD LOSSKIT_INLINE static X added(X sum, Terms const& t) { return multiply_add(t.e, t.by_threshold, sum); }
+};
+
+// A list of them.
+template <class... A>
+struct Asked {
+  template <class B>
+  using with = Asked<A..., B>;
+};
+
+template <class X, class A>
+struct AskedSum { X value = 0; };
+
+// Sums are added to member by member, never assigned whole: compilers then hold them in registers.
+template <class X, class List>
+struct RowSums;
+template <class X, class... A>
+struct RowSums<X, Asked<A...>> : AskedSum<X, A>... {
+  X z = 0, above = 0, hard = 0;
+
+  template <class B>
+  static constexpr bool has = (std::is_same_v<A, B> || ...);
+  template <class B>
+  LOSSKIT_HD LOSSKIT_INLINE X& get() { return static_cast<AskedSum<X, B>&>(*this).value; }
+  template <class B>
+  LOSSKIT_HD LOSSKIT_INLINE X const& get() const { return static_cast<AskedSum<X, B> const&>(*this).value; }
+
+  template <class Mask>
+  LOSSKIT_HD LOSSKIT_INLINE void add(ClassTerms<X, Mask> const& t) {
+    z = z + t.e;
+    above = select(t.is_above, above + 1, above);
+    hard = select(t.is_hard, hard + 1, hard);
+    ((get<A>() = A::added(get<A>(), t)), ...);
+  }
+  LOSSKIT_HD LOSSKIT_INLINE void add(RowSums const& b) {
+    z = z + b.z;
+    above = above + b.above;
+    hard = hard + b.hard;
+    ((get<A>() = get<A>() + b.template get<A>()), ...);
+  }
+  // Every member through f(member, its zero): lanes to one number, a mask that leaves lanes out.
+  template <class F>
+  LOSSKIT_HD LOSSKIT_INLINE auto map(F f) const {
+    RowSums<decltype(f(z, X(0))), Asked<A...>> r;
+    r.z = f(z, X(0));
+    r.above = f(above, X(0));
+    r.hard = f(hard, X(0));
+    ((r.template get<A>() = f(get<A>(), X(0))), ...);
+    return r;
+  }
+  // The sums of e for an e that is `factor` times as large.
+  LOSSKIT_HD void scale(X factor) {
+    z = z * factor;
+    ((get<A>() = A::of_e ? get<A>() * factor : get<A>()), ...);
+  }
+};
+
+// The same where e is relative to a logit of the row: (top, e summed from there). `top` is that r, `at` its logit in base 2.
+template <class List>
+struct PairedSums : RowSums<Scalar<double>, List> {
+  using Sums = RowSums<Scalar<double>, List>;
+  static constexpr double none = -1.7e308;  // lower than any; finite, so that a difference is never NaN
+  double top = 0, at = none;
+
+  // Where both are at whole numbers the power of two is exact.
+  LOSSKIT_HD void add(PairedSums b) {
+    if (b.at > at) {
+      Sums::scale(::exp2(at - b.at));
+      at = b.at;
+      top = b.top;
+    } else if (b.at < at) {
+      b.scale(::exp2(b.at - at));
+    }
+    Sums::add(b);
+  }
+};
+
+// A plain sum.
+template <class X>
+struct DotSum {
+  X dot = 0;
+  LOSSKIT_HD LOSSKIT_INLINE void add(DotSum const& b) { dot = dot + b.dot; }
+  template <class F>
+  LOSSKIT_HD LOSSKIT_INLINE auto map(F f) const {
+    return DotSum<decltype(f(dot, X(0)))>{f(dot, X(0))};
+  }
+};
+
+// For passes that only write.
+struct NoSums {
+  LOSSKIT_HD void add(NoSums) {}
+  template <class F>
+  LOSSKIT_HD NoSums map(F) const { return {}; }
+};
+
+}  // namespace losskit::inline LOSSKIT_ISA
