@@ -479,6 +479,15 @@ TEST_CASE("point losses") {
           loss_value(b, wing, m(x), m(y), ws, {}, PointOutputs<float>{{}, m(losses, 2)});
         },
         {"element_losses", "2 x 4"});
+    // Empty is null and 0 x 0. Null with a shape is not, be it the right one.
+    for (auto const& [rows, cols] : {std::pair<idx, idx>{3, 4}, {2, 4}, {3, 0}, {0, 4}}) {
+      MatrixView<float> const null{nullptr, rows, cols, cols};
+      for (auto const& [extra, name] :
+           {std::pair{PointOutputs<float>{null, {}}, "weights"}, std::pair{PointOutputs<float>{{}, null}, "element_losses"}}) {
+        expect_error<ShapeError>([&] { loss_and_gradient(b, wing, m(x), m(y), m(g), ws, {}, extra); }, {name, rows == 3 ? "3 x" : "x 4"});
+        expect_error<ShapeError>([&] { loss_value(b, wing, m(x), m(y), ws, {}, extra); }, {name, rows == 3 ? "3 x" : "x 4"});
+      }
+    }
     for (float const bad : {-1.0F, static_cast<float>(nan_d), static_cast<float>(inf_d)}) {
       weights[7] = bad;
       expect_error<ParameterError>(
@@ -492,6 +501,9 @@ TEST_CASE("point losses") {
   };
   on(on::serial{});
   on(losskit::on::eigen{});
+  // Without elements null is the memory of any view.
+  MatrixView<float> const none{nullptr, 0, 4, 4};
+  CHECK_NOTHROW(loss_value(on::serial{}, wing, none, none, view(memory), {}, PointOutputs<float>{none, none}));
 }
 
 TEST_CASE("views: a shape that does not fit its memory") {
