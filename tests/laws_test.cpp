@@ -5,6 +5,7 @@
 
 #include <numeric>
 
+#include "losskit/backend/eigen.hpp"
 #include "losskit/backend/serial.hpp"
 #include "losskit/head/cosine_layer.hpp"
 #include "problem.hpp"
@@ -582,6 +583,43 @@ TEST_CASE("head: x . dx = 0 and w . dW = 0") {
     orthogonal(h.x, h.dx, h.rows);
     orthogonal(h.w, h.dw, h.classes);
   }
+}
+
+// Up to the largest norm of the type, whose inverse is no normal number any more.
+template <class T, class B>
+void normalised_at_every_length(B const& backend) {
+  idx const width = 37;  // some whole packets and some odd elements
+  std::mt19937 random(3);
+  std::normal_distribution<double> normal;
+  std::vector<double> direction(size(width)), upstream(size(width));
+  double length = 0, along = 0;
+  for (double& d : direction) d = normal(random), length += d * d;
+  for (double& d : direction) d /= std::sqrt(length);
+  for (double& g : upstream) g = normal(random);
+  for (idx j = 0; j < width; ++j) along += direction[size(j)] * upstream[size(j)];
+  double const largest = std::numeric_limits<T>::max(), tolerance = sizeof(T) == 4 ? 1e-6 : 1e-14;
+  for (double const n : {smallest_norm<T> * 1.01, smallest_norm<T> * 1e9, 1e-12, 1.0, 1e9, 1e25, 1e31, largest * 1e-6, largest / 8,
+                         largest / 4, largest * 0.41, largest * 0.99})
+    for (double const unit : {1.0, n}) {  // of dL/dy: that of a loss, and one whose dL/dx has elements of order 1
+      INFO(n << ", " << unit);
+      std::vector<T> x(size(width)), y(size(width)), dy(size(width)), dx(size(width)), norms(1);
+      for (idx j = 0; j < width; ++j) x[size(j)] = T(n * direction[size(j)]), dy[size(j)] = T(unit * 1e-2 * upstream[size(j)]);
+      normalize_rows(backend, losskit::matrix(x, 1, width), losskit::matrix(y, 1, width), norms);
+      normalize_rows_backward(backend, losskit::matrix(y, 1, width), norms, losskit::matrix(dy, 1, width), losskit::matrix(dx, 1, width));
+      CHECK(double(norms[0]) == Approx(n).epsilon(tolerance));
+      for (idx j = 0; j < width; ++j) {
+        double const d = direction[size(j)], slope = unit / n * 1e-2 * (upstream[size(j)] - d * along);
+        CHECK(std::fabs(double(y[size(j)]) - d) <= tolerance);
+        // What is below the smallest normal number may be 0.
+        CHECK(std::fabs(double(dx[size(j)]) - slope) <= 20 * tolerance * 1e-2 * unit / n + 2 * double(std::numeric_limits<T>::min()));
+      }
+    }
+}
+TEST_CASE("normalised rows and their gradient, at every length up to the largest number") {
+  normalised_at_every_length<float>(on::serial{});
+  normalised_at_every_length<float>(losskit::on::eigen{});
+  normalised_at_every_length<double>(on::serial{});
+  normalised_at_every_length<double>(losskit::on::eigen{});
 }
 
 // With FeatureNorm the logit is |x| psi(c): its gradient reaches x through the direction and through the length.
