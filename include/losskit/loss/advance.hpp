@@ -10,6 +10,7 @@
 #pragma once
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 
 #include "losskit/core/number.hpp"
 #include "losskit/loss/margin_softmax.hpp"
@@ -76,7 +77,7 @@ struct LogSumRow {
 // Numbers as whole numbers of the same order.
 inline LOSSKIT_HD std::uint64_t ordered(double x) {
   std::uint64_t bits;
-  __builtin_memcpy(&bits, &x, sizeof x);
+  std::memcpy(&bits, &x, sizeof x);
   return bits >> 63 ? ~bits : bits | (std::uint64_t(1) << 63);
 }
 
@@ -117,7 +118,7 @@ struct NextState {
     }
     key = key >> 63 ? key & ~(std::uint64_t(1) << 63) : ~key;
     double x;
-    __builtin_memcpy(&x, &key, sizeof x);
+    std::memcpy(&x, &key, sizeof x);
     return x;
   }
 };
