@@ -4,7 +4,7 @@
 //
 // so x_i . dL/dx_i = n_i dL/dn_i: without a use of the norm the gradient is orthogonal to the row, and weight decay on a
 // normalised weight changes its length only. A row shorter than smallest_norm has no direction: y = 0 and no gradient.
-// Rows whose squares overflow or vanish are summed again in scaled double.
+// Rows whose squares overflow or vanish are summed again in scaled double: norms up to the largest number of the type are good.
 #pragma once
 #include <cmath>
 #include <type_traits>
