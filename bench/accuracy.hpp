@@ -5,7 +5,7 @@
 
 #include "losskit/backend/eigen.hpp"
 #include "losskit/compose/margin_softmax.hpp"
-#include "losskit/loss/margin_softmax.hpp"
+#include "losskit/loss/calls.hpp"
 #include "losskit/margin/arc.hpp"
 #include "memory.hpp"
 

@@ -1,7 +1,7 @@
 // losskit behind a C interface, for peer_torch.py: the same process, the same memory, two threads.
 #include "losskit/backend/eigen.hpp"
 #include "losskit/compose/margin_softmax.hpp"
-#include "losskit/loss/margin_softmax.hpp"
+#include "losskit/loss/calls.hpp"
 #include "losskit/margin/arc.hpp"
 #include "memory.hpp"
 

@@ -311,6 +311,23 @@ TEST_CASE("what is no overlap: the same memory, and two halves of one wide matri
   }
 }
 
+TEST_CASE("what is empty overlaps nothing, wherever it points") {
+  for (auto const& one : calls()) {
+    INFO(std::string(one.name));
+    Call c;
+    // A batch of no rows, whose every view points into the workspace, and its gradient, too.
+    auto* const inside = reinterpret_cast<float*>(c.workspace.data() + 128);
+    c.cosines = {inside, 0, 6, 6}, c.gradient = {inside + 1, 0, 6, 6};
+    c.labels.clear(), c.weights.clear(), c.scales.clear(), c.upstream.clear();
+    c.outputs = {{inside + 2, 0}, {inside + 3, 0}, {reinterpret_cast<SavedRow*>(inside), 0}};
+    CHECK_NOTHROW(one.call(c));
+  }
+  std::vector<float> x(12, 0.5F);
+  std::vector<std::byte> memory(point_workspace_bytes(0, 4));
+  MatrixView<float> const nothing{reinterpret_cast<float*>(memory.data() + 64), 0, 4, 4};
+  CHECK_NOTHROW(loss_and_gradient(on::serial{}, WingLoss{}, nothing, nothing, nothing, view(memory)));
+}
+
 TEST_CASE("a workspace too small: both sizes") {
   std::string const needed = std::to_string(workspace_bytes<float>(on::serial{}, 4, 6, Placement::out_of_place));
   refused<WorkspaceError>(fused | value | to_logits, [](Call& c) { c.ws.size = 13; }, {"workspace", "13 bytes", needed.c_str()});
@@ -510,4 +527,32 @@ TEST_CASE("views: a shape that does not fit its memory") {
   std::vector<float> x(11);
   expect_error<ShapeError>([&] { losskit::matrix(x, 3, 4); }, {"3 x 4", "11"});
   expect_error<ShapeError>([&] { losskit::matrix(x, -1, -11); }, {"-1 x -11"});
+  // Products beyond 2^64 that wrap to the size of the container.
+  std::vector<float> none;
+  idx const large = idx(1) << 32;
+  expect_error<ShapeError>([&] { losskit::matrix(none, large, large); }, {"4294967296 x 4294967296", "0 elements"});
+  std::vector<float> two(2);
+  expect_error<ShapeError>([&] { losskit::matrix(two, 3074457345618258603, 6); }, {"2 elements"});  // 6 of them: 2^64 + 2
+  CHECK(losskit::matrix(none, 0, large).cols == large);
+  CHECK(losskit::matrix(none, large, 0).rows == large);
+}
+
+// A view that no list names would be checked by nothing: neither its size, nor its values, nor what it overlaps.
+TEST_CASE("views: a batch and its outputs list every view that they have") {
+  auto const listed = [](auto const& object, std::size_t others) {
+    std::size_t bytes = others;
+    void const* last = nullptr;
+    losskit::detail::for_each_view(object, [&](char const*, auto const& v, auto...) {
+      CHECK(std::less<>{}(last, static_cast<void const*>(&v)));  // in the order of the struct: none twice
+      last = &v;
+      bytes += sizeof v;
+    });
+    CHECK(bytes == sizeof object);
+  };
+  Call c;
+  auto const batch = c.batch();
+  listed(batch, sizeof batch.cosines);
+  listed(c.outputs, 0);
+  listed(Outputs<double>{}, 0);
+  CHECK(losskit::detail::count_views(c.outputs) == sizeof c.outputs / sizeof c.outputs.saved);
 }

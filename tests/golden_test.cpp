@@ -26,7 +26,7 @@
 #include "losskit/backend/serial.hpp"
 #include "losskit/compose/margin_softmax.hpp"
 #include "losskit/loss/advance.hpp"
-#include "losskit/loss/margin_softmax.hpp"
+#include "losskit/loss/calls.hpp"
 #include "losskit/loss/point_loss.hpp"
 #include "losskit/margin/annealed.hpp"
 #include "losskit/margin/arc.hpp"

@@ -25,13 +25,13 @@ struct Narrow {
 
 }  // namespace test
 
-namespace losskit::inline LOSSKIT_ISA {
+namespace losskit {
 template <>
 struct stored_number<test::Narrow> {
   using computed = float;
   static constexpr double epsilon = 0x1p-7, largest = 0x1.fep127;
 };
-}  // namespace losskit::inline LOSSKIT_ISA
+}  // namespace losskit
 
 using namespace test;
 

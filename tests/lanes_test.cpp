@@ -357,12 +357,14 @@ TEST_CASE("a row of 2^31 + 1000 classes: each lane's part, its sums and its grad
       for (idx j = std::max(idx(0), 4 * pack - 1); j < std::min(n, 4 * pack + 3); ++j)
         if (j != y) sum += std::exp(exp_of.scale() * double(base[(j + 1) % period]) - exp_of.shift()), ++classes;
     Team team(OneOfMany{int(lane), int(many), &memory});
-    OddCosines odd;
     auto target = no_target<float>();
     target.cosine = -2;  // below every class: the rank counts them
-    auto const read = open_row<false>(team, c, n, y, Nothing{}, PlainRest{}, exp_of, target, odd);
+    RowState<float, Bounded<float>, false> reading{target}, keeping{target};
+    open_row<false>(team, c, Classes::whole(n), y, Nothing{}, PlainRest{}, exp_of, reading);
     auto const kept = team.keep(g);
-    auto const sums = open_row<false>(team, c, n, y, kept, PlainRest{}, exp_of, target, odd);
+    team.prefetch_row(c, n);
+    open_row<false>(team, c, Classes::whole(n), y, kept, PlainRest{}, exp_of, keeping);
+    auto const &read = reading.sums, &sums = keeping.sums;
     CHECK(read.z.v == doctest::Approx(sum).epsilon(1e-6));
     CHECK(sums.z.v == doctest::Approx(sum).epsilon(3e-5));
     CHECK(static_cast<idx>(read.above.v) == classes);

@@ -12,7 +12,8 @@
 
 #include "losskit/catalogue.hpp"
 #include "losskit/compose/margin_softmax.hpp"
-#include "losskit/loss/margin_softmax.hpp"
+#include "losskit/loss/calls.hpp"
+#include "losskit/loss/logits.hpp"
 
 namespace test {
 

@@ -9,7 +9,7 @@
 
 #include <losskit/backend/eigen.hpp>
 #include <losskit/compose/margin_softmax.hpp>
-#include <losskit/loss/margin_softmax.hpp>
+#include <losskit/loss/calls.hpp>
 
 namespace demo {
 

@@ -7,6 +7,17 @@
 #include "losskit/core/jet.hpp"
 #include "losskit/core/number.hpp"
 
+namespace losskit {
+
+// What one batch says; multi-device users combine the devices' values before they call next.
+struct ScaleStatistics {
+  idx rows;                     // N, ignored rows left out
+  double log_mean_rest;         // ln B_avg at the scale of the state
+  double median_target_cosine;  // cos(theta_med): the upper of the two middle cosines for even N
+};
+
+}  // namespace losskit
+
 namespace losskit::inline LOSSKIT_ISA {
 
 // A policy says its name, so that benchmarks, tests and tables are written from the catalogue.
@@ -22,7 +33,8 @@ concept Margin = Policy<M> && Number<X> && requires(M const m, X c) {
   { m.target(c) } -> std::same_as<Jet<X>>;
 };
 
-// Reshapes every other class, given the threshold of its row. Runs on every element: written with select.
+// Reshapes every other class, given the threshold of its row. Runs on every element: written with select. Optional: unit_slope,
+// the slope is 1 everywhere; then no element is multiplied by it (times_slope).
 template <class R, class X = Scalar<double>>
 concept RestRule = Policy<R> && Number<X> && requires(R const r, X c, X threshold) {
   { r.rest(c, threshold) } -> std::same_as<Jet<X>>;
@@ -41,13 +53,6 @@ concept Objective = Policy<O> && Number<X> && requires(O const o, X log_p) {
 template <class L, class X = Scalar<double>>
 concept PointLoss = Policy<L> && Number<X> && requires(L const l, X prediction, X truth) {
   { l(prediction, truth) } -> std::same_as<Jet<X>>;
-};
-
-// What one batch says; multi-device users combine the devices' values before they call next.
-struct ScaleStatistics {
-  idx rows;                     // N, ignored rows left out
-  double log_mean_rest;         // ln B_avg at the scale of the state
-  double median_target_cosine;  // cos(theta_med): the upper of the two middle cosines for even N
 };
 
 // A scale that follows the batch: state is a plain struct of the caller's with the scale in it, next is pure. No scale passes
@@ -70,6 +75,12 @@ struct Kinks {
 template <class P>
 constexpr Kinks kinks_of(P const& policy) {
   if constexpr (requires { policy.kinks(); }) return policy.kinks(); else return {};
+}
+
+// x times the slope of rest rule R.
+template <class R, class X>
+LOSSKIT_HD LOSSKIT_INLINE X times_slope(X x, X slope) {
+  if constexpr (requires { requires R::unit_slope; }) return x; else return x * slope;
 }
 
 // The threshold of a row: the margin without its rule past pi where it has one, else the margin itself.

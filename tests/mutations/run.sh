@@ -81,13 +81,13 @@ mutate "Monotone: the slope keeps its sign"              $f 'ratio = abs(ratio);
 mutate "slope without m1"                                $f 'return fma(X(m1_), ratio, lost<X>(m1_) * ratio);' 'return ratio;' laws
 mutate "slope divided by sin(theta) no more"             $f ': at).sin / sqrt(fma(-inside, inside, X(1)));' ': at).sin;' laws
 mutate "m3 added"                                        $f 'if (m1_ == 1 && m2_ == 0 && !is<Easy> && !is<Clamp>) return c - m3_;' 'if (m1_ == 1 && m2_ == 0 && !is<Easy> && !is<Clamp>) return c + m3_;' laws
-mutate "angle sum: a sign"                               $f 'p.sin * cos_t + side * p.cos * sin_t;' 'p.sin * cos_t - side * p.cos * sin_t;' laws
+mutate "angle sum: a sign"                               $f 'multiply_add(X(p.sin), cos_t, side * p.cos * sin_t);' 'multiply_add(X(p.sin), cos_t, -side * p.cos * sin_t);' laws
 mutate "the angle from c = -1 turns the wrong way"       $f 'X const t = side * atan2(s, a)' 'X const t = atan2(s, a)' laws
 mutate "far end: the rest of P without m1 pi"            $f 'std::sin(part), part, whole' 'std::sin(part), m2, whole' laws
 mutate "far end: whole turns do not flip"                $f '? 1 : -1, part' '? 1 : 1, part' laws
 mutate "far end: whole turns not counted"                $f 'part, whole, turn}' 'part, 0, turn}' laws
 mutate "m3 in the general formula dropped"               $f 'return at.cos - m3_;' 'return at.cos;' laws
-mutate "LegacyLinear: falls the other way"               $f 'return c - m2_ * near_.sin - m3_;' 'return c + m2_ * near_.sin - m3_;' laws golden
+mutate "LegacyLinear: falls the other way"               $f 'return c - product(m2_, near_.sin) - m3_;' 'return c + product(m2_, near_.sin) - m3_;' laws golden
 mutate "LegacyLinear and others: the break on the wrong side" $f 'return !exceeds(c, break_) && c <= c;' 'return exceeds(c, break_);' laws
 mutate "ContinuousLinear: not continuous"                $f 'return c - (1 + break_) - m3_;' 'return c - break_ - m3_;' laws
 mutate "ContinuousLinear: slope of the fallback"         $f 'if (past_break(c)) return 1;' 'if (past_break(c)) return 0.9;' laws
@@ -104,15 +104,15 @@ mutate "NaN clamped away"                                $f 'X const v = min(max
 mutate "raw with the rule's -2k"                         $f 'return turned(min(max(c, X(-1)), X(1))).cos - m3_;' 'return turned(min(max(c, X(-1)), X(1))).cos;' laws golden edges
 mutate "NoMargin: slope"                                 margin/none.hpp 'X(1)), 1};' 'X(1)), 2};' laws
 mutate "Annealed: lambda missing in the slope"           margin/annealed.hpp '(lambda_ + psi.slope)' '(psi.slope)' laws
-mutate "Annealed: not divided"                           margin/annealed.hpp '+ psi) / (1 + lambda_);' '+ psi) / (1);' laws
+mutate "Annealed: not divided"                           margin/annealed.hpp ', psi) / (1 + lambda_);' ', psi) / (1);' laws
 mutate "Annealed: raw is the annealed value"             margin/annealed.hpp 'return mixed(c, threshold_of(margin_, c));' 'return target(c).value;' laws golden
 mutate "ArcMargin takes a cosine"                        margin/arc.hpp '(name, 1, m, 0, rule)' '(name, 1, 0, m, rule)' laws
 mutate "SphereMargin adds its m"                         margin/sphere.hpp '(name, m, 0, 0, rule)' '(name, 1, m, 0, rule)' laws
 mutate "CosMargin adds"                                  margin/cos.hpp '(name, 1, 0, m, rule)' '(name, 1, 0, -m, rule)' laws
 mutate "CombinedMargin: m2 and m3 swapped"               margin/combined.hpp '(name, m1, m2, m3, rule)' '(name, m1, m3, m2, rule)' laws
 # --- rest rules, objectives, scales
-mutate "Adaptive: slope 1"                               rest/hard_negatives.hpp 'Jet<X>{c + t * (c + 1), 1 + t}' 'Jet<X>{c + t * (c + 1), X(1)}' laws
-mutate "Adaptive: (1 + t) c without t"                   rest/hard_negatives.hpp 'c + t * (c + 1), 1 + t' 'c + t * c, 1 + t' laws golden
+mutate "Adaptive: slope 1"                               rest/hard_negatives.hpp 'Jet<X>{multiply_add(t, c + 1, c), 1 + t}' 'Jet<X>{multiply_add(t, c + 1, c), X(1)}' laws
+mutate "Adaptive: (1 + t) c without t"                   rest/hard_negatives.hpp 'multiply_add(t, c + 1, c), 1 + t' 'multiply_add(t, c, c), 1 + t' laws golden
 mutate "mask the wrong way"                              rest/hard_negatives.hpp 'select(c > threshold, Jet' 'select(c < threshold, Jet' laws golden
 mutate "Fixed: minus t"                                  rest/hard_negatives.hpp 'select(c > threshold, c + t, c)' 'select(c > threshold, c - t, c)' laws golden
 mutate "bound too small"                                 rest/hard_negatives.hpp 'adaptive ? 1 + 2 * t_' 'adaptive ? 1 + t_' laws
@@ -134,8 +134,8 @@ mutate "Wing: slope without eps"                         point/wing.hpp 'w_ / (e
 mutate "Wing: slope without its sign"                    point/wing.hpp 'copysign(steepness, d)' 'steepness' laws
 mutate "Adaptive wing: exponent without y"               point/adaptive_wing.hpp 'X const h = head_ - y,' 'X const h = X(head_),' laws golden
 mutate "Adaptive wing: truth not clamped"                point/adaptive_wing.hpp 'X const y = min(max(truth, X(0)), X(1)),' 'X const y = truth,' laws golden edges
-mutate "Adaptive wing: the line past theta flat"         point/adaptive_wing.hpp 'value + slope * (a - b)' 'value' laws
-mutate "Smooth L1: 1/2 dropped"                          point/smooth_l1.hpp '0.5 * b * (sigma2_ * b)' 'b * (sigma2_ * b)' laws
+mutate "Adaptive wing: the line past theta flat"         point/adaptive_wing.hpp 'multiply_add(slope, a - b, value)' 'value' laws
+mutate "Smooth L1: 1/2 dropped"                          point/smooth_l1.hpp 'multiply_add(0.5 * b, sigma2_ * b' 'multiply_add(b, sigma2_ * b' laws
 mutate "Smooth L1: sigma for sigma^2"                    point/smooth_l1.hpp 'sigma2_(sigma * sigma)' 'sigma2_(sigma)' golden
 mutate "Huber: slope not bounded by delta"               point/smooth_l1.hpp 'min(max(d, X(-delta_)), X(delta_))' 'd' laws
 mutate "Sigmoid focal: gamma missing"                     point/sigmoid_focal.hpp 'rising = gamma_ * p;' 'rising = p;' laws
@@ -158,10 +158,10 @@ mutate "one class divides by zero"                       $f 'bool const alone = 
 mutate "ties count as right"                             $f '!(raw < c_y)' 'raw > c_y' edges
 mutate "a factor out of range"                           $f '< 0.5 * stored' '< 1e300 * stored' edges
 mutate "saved pass: r' missing"                          $f 'exp_of(r.value)) * r.slope' 'exp_of(r.value))' laws backends
-mutate "logistic: what e^-a loses is lost"               core/math.hpp 'u_low = fma(s, r_low, product_minus(s, g, u - s))' 'u_low = P(0)' math_native
-mutate "logistic: what the quotient loses is lost"       core/math.hpp 'fma(-near, u_low, -product_minus(near, u, 1 - near))' 'P(0)' math_native
-mutate "exp2: a product that is flushed, by a table"      core/math.hpp 'P::fuses ? fma(g, s, s) : s * (g + 1)' 'rounded(g * s) + s' edges_native
-mutate "exp2: a product that is flushed without FMA"      core/math.hpp 'P::fuses ? fma(g, s, s) : s * (g + 1)' 'fma(g, s, s)' edges
+mutate "logistic: what e^-a loses is lost"               core/math.hpp 'u_low = multiply_add(s, r_low, product_minus(s, g, u - s))' 'u_low = P(0)' math_native
+mutate "logistic: what the quotient loses is lost"       core/math.hpp 'multiply_add(-larger, u_low, -product_minus(larger, u, 1 - larger))' 'P(0)' math_native
+mutate "exp2: a product that is flushed, by a table"      core/math.hpp 'fuses ? multiply_add(g, s, s) : s * (g + 1)' 'g * s + s' edges_native
+mutate "exp2: a product that is flushed without FMA"      core/math.hpp 'fuses ? multiply_add(g, s, s) : s * (g + 1)' 'multiply_add(g, s, s)' edges
 f=row/exponential.hpp
 mutate "bounded: pairs too late"                         $f '<= 2 * last;' '<= 4 * last;' edges
 mutate "bounded: a double's sums up to its end"          $f '(sizeof(T) == 8 ? 76 : 0)' '0' edges
@@ -250,9 +250,9 @@ mutate "advance: the state's scale not read"             loss/advance.hpp 'rows.
 mutate "clamped border at 1 eps"                         team/cosines.hpp '1 + 16 * stored' '1 + 1 * stored' edges
 mutate "infinite cosines clamped"                        team/cosines.hpp 'return T(NAN);' '' edges
 # --- heads
-mutate "normalise: backward not projected"               head/normalize.hpp '- dot(team, unit, d, y.cols) * inverse' '' laws
+mutate "normalise: backward not projected"               head/normalize.hpp '-dot(team, unit, d, y.cols)' 'double(0)' laws
 mutate "normalise: dL/dn dropped"                        head/normalize.hpp 'dnorms.data ? double(dnorms[i]) : 0' '0' laws
-mutate "normalise: 1/n dropped"                          head/normalize.hpp 'X(k) * at.load(d)' 'at.load(d)' laws
+mutate "normalise: 1/n dropped"                          head/normalize.hpp 'multiply_add(X(k), at.load(d)' 'multiply_add(X(1), at.load(d)' laws
 mutate "normalise: tiny rows divided"                    head/normalize.hpp 'bool const none = n < smallest_norm<T>;' 'bool const none = false;' edges
 mutate "points: upstream dropped"                        loss/point_loss.hpp 'T(upstream / *divisor)' 'T(1 / *divisor)' heads golden
 mutate "points: weights dropped"                         loss/point_loss.hpp 'jet = {weight * jet.value, weight * jet.slope};' '' heads edges

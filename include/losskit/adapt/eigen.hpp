@@ -6,7 +6,7 @@
 
 #include "losskit/core/view.hpp"
 
-namespace losskit::inline LOSSKIT_ISA {
+namespace losskit {
 
 template <class X>
   requires std::is_base_of_v<Eigen::DenseBase<X>, X>
@@ -17,7 +17,7 @@ struct as_view<X> {
                 "losskit: this is an Eigen expression without memory of its own; assign it to a matrix first");
 
   template <class M>
-  static auto get(M& m) {
+  LOSSKIT_INLINE static auto get(M& m) {
     using T = std::remove_pointer_t<decltype(m.data())>;
     if constexpr (bool(X::IsVectorAtCompileTime)) {
       if (m.innerStride() != 1 && m.size() > 1)
@@ -31,4 +31,4 @@ struct as_view<X> {
   }
 };
 
-}  // namespace losskit::inline LOSSKIT_ISA
+}  // namespace losskit

@@ -18,6 +18,7 @@
 #include "losskit/core/view.hpp"
 #include "losskit/executor/one_thread.hpp"
 #include "losskit/loss/batch.hpp"
+#include "losskit/loss/workspace.hpp"
 #include "losskit/team/simd.hpp"
 
 namespace losskit::inline LOSSKIT_ISA::on {

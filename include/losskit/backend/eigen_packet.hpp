@@ -157,7 +157,7 @@ class Packet {
   // --- arithmetic ----------------------------------------------------------------------------------------------------
   friend LOSSKIT_INLINE Packet operator+(Packet a, Packet b) { return {Eigen::internal::padd(a.raw_, b.raw_), raw_tag{}}; }
   friend LOSSKIT_INLINE Packet operator-(Packet a, Packet b) { return {Eigen::internal::psub(a.raw_, b.raw_), raw_tag{}}; }
-  friend LOSSKIT_INLINE Packet operator*(Packet a, Packet b) { return {Eigen::internal::pmul(a.raw_, b.raw_), raw_tag{}}; }
+  friend LOSSKIT_INLINE Packet operator*(Packet a, Packet b) { return {hidden(Eigen::internal::pmul(a.raw_, b.raw_)), raw_tag{}}; }
   friend LOSSKIT_INLINE Packet operator/(Packet a, Packet b) { return {Eigen::internal::pdiv(a.raw_, b.raw_), raw_tag{}}; }
   friend LOSSKIT_INLINE Packet operator-(Packet a) { return {-a.raw_, raw_tag{}}; }  // folds into a multiply-add
 
@@ -177,14 +177,15 @@ class Packet {
 #endif
   }
 
-  // a * b + c, rounded once where the machine can (`fuses`).
-#if defined(EIGEN_VECTORIZE_FMA) || defined(__ARM_FEATURE_FMA)
-  static constexpr bool fuses = true;
-#else
-  static constexpr bool fuses = false;
-#endif
+  friend LOSSKIT_INLINE Packet multiply_add(Packet a, Packet b, Packet c) {
+    if constexpr (fuses) return {Eigen::internal::pmadd(a.raw_, b.raw_, c.raw_), raw_tag{}}; else return a * b + c;
+  }
   friend LOSSKIT_INLINE Packet fma(Packet a, Packet b, Packet c) {
-    return {Eigen::internal::pmadd(a.raw_, b.raw_, c.raw_), raw_tag{}};
+    if constexpr (fuses) return multiply_add(a, b, c);
+    T x[width], y[width], z[width];
+    a.store(x), b.store(y), c.store(z);
+    for (idx i = 0; i < width; ++i) z[i] = std::fma(x[i], y[i], z[i]);
+    return load(z);
   }
   // A NaN in the first argument comes out, one in the second does not: x86's instructions with their operands turned.
   friend LOSSKIT_INLINE Packet max(Packet a, Packet b) {
@@ -267,7 +268,7 @@ class Packet {
     if constexpr (single) return {_mm512_scalef_ps(p.raw_, n.raw_), raw_tag{}};
     else return {_mm512_scalef_pd(p.raw_, n.raw_), raw_tag{}};
 #else
-    Packet const half = (n * T(0.5) + shifter) - shifter;
+    Packet const half = multiply_add(n, T(0.5), shifter) - shifter;
     return p * power2(half + shifter) * power2((n - half) + shifter);
 #endif
   }
@@ -305,24 +306,15 @@ class Packet {
   // a b - c with the product not rounded, for c near a b: what a product lost, or its distance from a whole number.
   friend LOSSKIT_INLINE Packet product_minus(Packet a, Packet b, Packet c) {
     if constexpr (fuses) {
-      return fma(a, b, -c);
+      return multiply_add(a, b, -c);
     } else {  // in halves, whose products are exact (the last one nearly so in double)
       constexpr Word low = (Word(1) << (single ? 12 : 27)) - 1;
       Packet const ah = of_bits(a.bits() & ~low), bh = of_bits(b.bits() & ~low), al = a - ah, bl = b - bh;
       return ((ah * bh - c) + ah * bl + al * bh) + al * bl;
     }
   }
-  // The same number, hidden from compilers that contract a product and a later sum into one operation.
-  friend LOSSKIT_INLINE Packet rounded(Packet a) {
-#if defined(__AVX512F__)
-    __asm__("" : "+v"(a.raw_));
-#elif defined(__SSE2__)
-    __asm__("" : "+x"(a.raw_));
-#elif defined(__ARM_NEON)
-    __asm__("" : "+w"(a.raw_));
-#endif
-    return a;
-  }
+  // The same number, which no compiler sees through: what it lost can be asked for.
+  friend LOSSKIT_INLINE Packet rounded(Packet a) { return {hidden(a.raw_), raw_tag{}}; }
 
  private:
   struct raw_tag {};

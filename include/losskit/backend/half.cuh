@@ -5,7 +5,7 @@
 
 #include "losskit/core/number.hpp"
 
-namespace losskit::inline LOSSKIT_ISA {
+namespace losskit {
 
 template <>
 struct stored_number<__half> {
@@ -18,4 +18,4 @@ struct stored_number<__nv_bfloat16> {
   static constexpr double epsilon = 0x1p-7, largest = 0x1.fep127;
 };
 
-}  // namespace losskit::inline LOSSKIT_ISA
+}  // namespace losskit

@@ -4,8 +4,9 @@
 
 #include "losskit/core/expects.hpp"
 #include "losskit/loss/batch.hpp"
+#include "losskit/loss/checks.hpp"
 
-namespace losskit::inline LOSSKIT_ISA {
+namespace losskit {
 
 // The CUDA runtime refused something; what() names the call.
 struct CudaError : Error { using Error::Error; };
@@ -15,6 +16,10 @@ template <class R>
 struct Pending {
   R const* result;  // in device memory
 };
+
+}  // namespace losskit
+
+namespace losskit::inline LOSSKIT_ISA {
 
 namespace detail {
 
@@ -28,7 +33,7 @@ inline void expect_cuda(cudaError_t status, char const* call) {
 // wrong, and CudaError.
 template <class Backend, class R>
 R read(Backend const& gpu, Pending<R> pending) {
-  R result;
+  R result{};
   detail::expect_cuda(cudaMemcpyAsync(&result, pending.result, sizeof(R), cudaMemcpyDeviceToHost, gpu.stream()),
                       "cudaMemcpyAsync");
   detail::expect_cuda(cudaStreamSynchronize(gpu.stream()), "cudaStreamSynchronize");

@@ -4,6 +4,7 @@
 
 #include "losskit/core/view.hpp"
 #include "losskit/loss/batch.hpp"
+#include "losskit/loss/workspace.hpp"
 #include "losskit/team/serial.hpp"
 
 namespace losskit::inline LOSSKIT_ISA::on {

@@ -33,27 +33,35 @@
 #define LOSSKIT_UNROLL
 #endif
 
-// LOSSKIT_ISA: the name of the inline namespace that everything lives in. Translation units built with different
-// -march get different names, so that the linker never merges their functions.
+// LOSSKIT_ISA: the inline namespace of whatever compiles differently under other flags: numbers, packets, teams, rows, backends,
+// policies' formulas, every free function. Translation units built with different -march, with and without exceptions, get
+// different names, so that the linker never merges their functions. Plain data (views, errors, batches, options, reports, states)
+// is in losskit itself: one type in every unit, so that one unit's object may be handed to another. Whatever member function plain
+// data has is LOSSKIT_INLINE, so that no unit ever calls another's.
 #if defined(__AVX512F__) && defined(__AVX512DQ__)
-#define LOSSKIT_ISA isa_avx512
+#define LOSSKIT_SET isa_avx512
 #elif defined(__AVX512F__)
-#define LOSSKIT_ISA isa_avx512f
+#define LOSSKIT_SET isa_avx512f
 #elif defined(__AVX2__) && defined(__FMA__)
-#define LOSSKIT_ISA isa_avx2_fma
+#define LOSSKIT_SET isa_avx2_fma
 #elif defined(__AVX2__)
-#define LOSSKIT_ISA isa_avx2
+#define LOSSKIT_SET isa_avx2
 #elif defined(__AVX__)
-#define LOSSKIT_ISA isa_avx
+#define LOSSKIT_SET isa_avx
 #elif defined(__ARM_NEON)
-#define LOSSKIT_ISA isa_neon
+#define LOSSKIT_SET isa_neon
 #else
-#define LOSSKIT_ISA isa_base
+#define LOSSKIT_SET isa_base
+#endif
+#if defined(__cpp_exceptions)
+#define LOSSKIT_ISA LOSSKIT_SET
+#else
+#define LOSSKIT_ISA LOSSKIT_SET::inline no_exceptions
 #endif
 
-namespace losskit::inline LOSSKIT_ISA {
+namespace losskit {
 
 // Every size, stride and position. 1024 rows of 2.1 million classes already pass 2^31.
 using idx = std::int64_t;
 
-}  // namespace losskit::inline LOSSKIT_ISA
+}  // namespace losskit

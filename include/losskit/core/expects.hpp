@@ -6,26 +6,21 @@
 
 #include "losskit/core/config.hpp"
 
-namespace losskit::inline LOSSKIT_ISA {
+namespace losskit {
 
-// The base of every losskit error. what() names the argument, its value and the allowed range.
-// Thrown before any output is written. The text lives inside the object: no allocation, no <string>.
+// The base of every losskit error: one type in every unit of a program, whatever the flags of the unit that throws.
+// what() names the argument, its value and the allowed range. Thrown before any output is written. The text lives inside the
+// object: no allocation, no <string>. The linker keeps one unit's copy of these functions for all: they only copy text, by a
+// call, for an instruction of one unit's machine must not reach another's.
 class Error : public std::exception {
  public:
-  char const* what() const noexcept override { return text_; }
-
-  template <class... A>
-  explicit Error(char const* format, A... values) {
-    if constexpr (sizeof...(A) == 0) {
-      std::snprintf(text_, sizeof text_, "%s", format);
-    } else {
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-#pragma GCC diagnostic ignored "-Wformat-security"
-      std::snprintf(text_, sizeof text_, format, values...);
-#pragma GCC diagnostic pop
-    }
+  explicit Error(char const* text) noexcept { std::snprintf(text_, sizeof text_, "%s", text); }
+  Error(Error const& other) noexcept : Error(other.text_) {}
+  Error& operator=(Error const& other) noexcept {
+    if (this != &other) std::snprintf(text_, sizeof text_, "%s", other.text_);
+    return *this;
   }
+  char const* what() const noexcept override { return text_; }
 
  private:
   char text_[256];
@@ -39,14 +34,28 @@ struct AliasError : Error { using Error::Error; };      // memory that overlaps 
 struct MemoryError : Error { using Error::Error; };     // memory that the backend cannot reach, or not aligned for its type
 struct WorkspaceError : Error { using Error::Error; };  // a workspace below what the query asks; names both sizes
 
+}  // namespace losskit
+
+namespace losskit::inline LOSSKIT_ISA {
+
 // Throws E with a printf text; with exceptions switched off it prints the text and aborts.
 template <class E, class... A>
 [[noreturn]] inline void fail(char const* format, A... values) {
-  E const error(format, values...);
+  char text[256];
+  if constexpr (sizeof...(A) == 0) {
+    std::snprintf(text, sizeof text, "%s", format);
+  } else {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+#pragma GCC diagnostic ignored "-Wformat-security"
+    std::snprintf(text, sizeof text, format, values...);
+#pragma GCC diagnostic pop
+  }
 #if defined(__cpp_exceptions)
-  throw error;
+  throw E(text);
 #else
-  std::fprintf(stderr, "losskit: %s\n", error.what());
+  static_assert(requires { E(text); });
+  std::fprintf(stderr, "losskit: %s\n", text);
   std::abort();
 #endif
 }

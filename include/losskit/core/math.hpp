@@ -24,7 +24,7 @@ namespace detail {
 template <Simd P>
 LOSSKIT_INLINE P horner(P, double c) { return P(c); }
 template <Simd P, class... C>
-LOSSKIT_INLINE P horner(P x, double c, C... rest) { return fma(x, horner(x, rest...), P(c)); }
+LOSSKIT_INLINE P horner(P x, double c, C... rest) { return multiply_add(x, horner(x, rest...), P(c)); }
 
 template <Simd P>
 inline constexpr bool is_float = sizeof(typename P::scalar) == 4;
@@ -46,41 +46,42 @@ template <class P>
 struct ExpParts { P n, g, r_low; };
 template <Simd P>
 LOSSKIT_INLINE ExpParts<P> exp_parts(P x) {
-  P const n = fma(x, P(1.4426950408889634), P(P::shifter)) - P(P::shifter);
+  P const n = multiply_add(x, P(1.4426950408889634), P(P::shifter)) - P(P::shifter);
   if constexpr (is_float<P>) {
-    P const low = -1.42860677e-06, rest = fma(n, P(-0.693145751953125), x), r = fma(n, low, rest);
+    P const low = -1.42860677e-06, rest = multiply_add(n, P(-0.693145751953125), x), r = multiply_add(n, low, rest);
     P const q = horner(r, 0.5, 0.166666657, 0.0416664928, 0.00833354611, 0.00139323249, 0.000197616959);
-    return {n, fma(r * r, q, r), fma(n, low, rest - r)};
+    return {n, multiply_add(r * r, q, r), multiply_add(n, low, rest - r)};
   } else {
-    P const low = -1.9082149292705877e-10, rest = fma(n, P(-0.69314718036912382), x), r = fma(n, low, rest);
+    P const low = -1.9082149292705877e-10, rest = multiply_add(n, P(-0.69314718036912382), x), r = multiply_add(n, low, rest);
     P const q = horner(r, 0.5, 0.16666666666666677, 0.041666666666666713, 0.0083333333333213341, 0.001388888888884743,
                        0.00019841269887083772, 2.4801587426183354e-5, 2.7557243018391544e-6, 2.7557165680047033e-7,
                        2.5109536312270871e-8, 2.095406790149397e-9);
-    return {n, fma(r * r, q, r), fma(n, low, rest - r)};
+    return {n, multiply_add(r * r, q, r), multiply_add(n, low, rest - r)};
   }
 }
 
 // log of w + c, for a correction c far below w: f = m - 1 + c 2^-e.
 //   float:  f - f^2 / 2 + f^3 q(f), q of degree 7
-//   double: with s = f / (2 + f): f - (f^2 / 2 - s (f^2 / 2 + R(s^2))), R of degree 8 in s^2
+//   double: with s = f / (2 + f): f - (f^2 / 2 - s (f^2 / 2 + s^2 r(s^2))), r of degree 7 in s^2
 // and e ln 2 is added in two parts of one sign, so that e = +-inf passes through.
 template <Simd P>
 LOSSKIT_INLINE P log_of(P f, P e) {
   if constexpr (is_float<P>) {
     P const q = horner(f, 0.333334506, -0.250000954, 0.199908629, -0.16647312, 0.144783705, -0.13161172, 0.104631089,
                        -0.0450759903);
-    return fma(e, P(0.693145751953125), fma(e, P(1.42860677e-06), fma(f * f, fma(f, q, P(-0.5)), f)));
+    P const log_m = multiply_add(f * f, multiply_add(f, q, P(-0.5)), f);
+    return multiply_add(e, P(0.693145751953125), multiply_add(e, P(1.42860677e-06), log_m));
   } else {
     P const s = f / (f + 2), u = s * s, h = f * f * 0.5;
-    P const r = u * horner(u, 0.66666666666666596, 0.40000000000056929, 0.28571428555772149, 0.22222224302465143,
-                           0.18181665531412322, 0.15391122835875337, 0.13173420745742237, 0.13844221774471474);
-    return fma(e, P(0.69314718036912382), f - (h - fma(s, h + r, e * 1.9082149292705877e-10)));
+    P const r = horner(u, 0.66666666666666596, 0.40000000000056929, 0.28571428555772149, 0.22222224302465143, 0.18181665531412322,
+                       0.15391122835875337, 0.13173420745742237, 0.13844221774471474);
+    return multiply_add(e, P(0.69314718036912382), f - (h - multiply_add(s, multiply_add(u, r, h), e * 1.9082149292705877e-10)));
   }
 }
 
 // s (1 + g): g s + s in one multiply-add where there is one; g s by itself would be flushed to 0 where s is tiny.
 template <Simd P>
-LOSSKIT_INLINE P grown(P s, P g) { return P::fuses ? fma(g, s, s) : s * (g + 1); }
+LOSSKIT_INLINE P grown(P s, P g) { return fuses ? multiply_add(g, s, s) : s * (g + 1); }
 
 // A constant in two parts.
 template <class T>
@@ -101,12 +102,13 @@ inline constexpr Parts<T> two_over_ln2 = sizeof(T) == 4 ? Parts<T>{T(2.88539004)
 template <Simd P>
 LOSSKIT_INLINE P exp2_of(P k, P k_low, P c, P h) {
   if constexpr (P::has_fine_power2) {  // 2^(i/32) from a table, and a parabola for what is left, |f| <= 1/64
-    P const shift = P::fine_shifter - h, t = fma(c, k, shift), s = fine_power2(t);
-    P const f = fma(c, k_low, product_minus(c, k, t - shift)), g = f * detail::horner(f, 0.693157342, 0.240228862);
+    P const shift = P::fine_shifter - h, t = multiply_add(c, k, shift), s = fine_power2(t);
+    P const f = multiply_add(c, k_low, product_minus(c, k, t - shift)), g = f * detail::horner(f, 0.693157342, 0.240228862);
     return detail::grown(s, g);
   } else {
-    P const shift = P::shifter - h, t = fma(c, k, shift);
-    P const f = product_minus(c, k, t - shift), g = detail::exp2m1_reduced(detail::is_float<P> ? fma(c, k_low, f) : f), s = power2(t);
+    P const shift = P::shifter - h, t = multiply_add(c, k, shift);
+    P const f = product_minus(c, k, t - shift), s = power2(t);
+    P const g = detail::exp2m1_reduced(detail::is_float<P> ? multiply_add(c, k_low, f) : f);
     return detail::grown(s, g);
   }
 }
@@ -120,10 +122,10 @@ LOSSKIT_HD Scalar<T, S> exp2_of(Scalar<T, S> k, Scalar<T, S> k_low, Scalar<T, S>
     float const shifter = 12582912 - h.v, t = fmaf(k.v, x.v, shifter), n = t - shifter;  // 1.5 2^23: n is whole
     float power;
     asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(fmaf(k_low.v, x.v, fmaf(k.v, x.v, -n))));
-    return power * __int_as_float((__float_as_int(t) << 23) + 0x3f800000);
+    return power * __int_as_float((__float_as_int(t) << 23) + 0x3f800000);  // exact: a power of two may be contracted
   }
 #endif
-  return T(::exp2((double(k.v) + double(k_low.v)) * double(x.v) - double(h.v)));
+  return T(::exp2(multiply_add(double(k.v) + double(k_low.v), double(x.v), -double(h.v))));
 }
 
 // e^x for every x: above 88.72 (709.78) infinity, below -103.97 (-745.13) zero, denormal numbers in between.
@@ -140,7 +142,7 @@ template <Simd P>
 LOSSKIT_INLINE P expm1(P x) {
   auto const e = detail::exp_parts(detail::is_float<P> ? min(max(x, P(-40)), P(89)) : min(max(x, P(-60)), P(710)));
   P const half = power2(e.n + (P::shifter - 1));  // 2^(n - 1): 2^n itself may be infinite
-  return select(abs(x) < std::numeric_limits<typename P::scalar>::epsilon() / 4, x, 2 * fma(half, e.g, half - 0.5));
+  return select(abs(x) < std::numeric_limits<typename P::scalar>::epsilon() / 4, x, 2 * multiply_add(half, e.g, half - 0.5));
 }
 
 // The natural logarithm: of 0 -infinity, of infinity itself, of a negative number NaN; denormal numbers included.
@@ -158,7 +160,7 @@ LOSSKIT_INLINE P log1p(P u) {
   P const w = rounded(u + 1);
   auto const [m, e] = split2(w);
   P const f = m - 1, lost = u - (w - 1);
-  return detail::log_of(select(u <= 1e30, fma(lost, unscale(w, m), f), f), e);
+  return detail::log_of(select(u <= 1e30, multiply_add(lost, unscale(w, m), f), f), e);
 }
 
 // The parts of the logistic function: with u = e^-a, a >= 0, they are 1 / (1 + u), u / (1 + u) and log(1 + u). They come as sums
@@ -177,13 +179,14 @@ template <Simd P>
   requires detail::is_float<P>
 LOSSKIT_INLINE Logistic<P> logistic(P a) {
   auto const [n, g, r_low] = detail::exp_parts(max(-a, P(-104)));
-  P const s = scale2(P(1), n), u = detail::grown(s, g), u_low = fma(s, r_low, product_minus(s, g, u - s));
-  P const larger = 1 / (u + 1), smaller = rounded(u * larger);
-  P const left = fma(-larger, u_low, -product_minus(larger, u, 1 - larger));  // 1 - larger (1 + u); larger >= 1/2, so 1 - larger is exact
-  P const smaller_low = fma(smaller, left, fma(larger, u_low, product_minus(u, larger, smaller)));
+  P const s = scale2(P(1), n), u = detail::grown(s, g), u_low = multiply_add(s, r_low, product_minus(s, g, u - s));
+  P const larger = 1 / (u + 1), smaller = u * larger;
+  // left: 1 - larger (1 + u). 1 - larger is exact, larger being at least 1/2.
+  P const left = multiply_add(-larger, u_low, -product_minus(larger, u, 1 - larger));
+  P const smaller_low = multiply_add(smaller, left, multiply_add(larger, u_low, product_minus(u, larger, smaller)));
   P const r = detail::horner(u, -0.499999344, 0.333305478, -0.249587327, 0.196949244, -0.153508022, 0.106679156, -0.0574968532,
                              0.0200948026, -0.00328995753);
-  P const bent = fma(u * u, r, u_low * larger), log = u + bent;
+  P const bent = multiply_add(u * u, r, u_low * larger), log = u + bent;
   return {larger, larger * left, smaller, smaller_low, log, (u - log) + bent};
 }
 
@@ -194,8 +197,8 @@ struct Power { X power, multiple; };
 
 template <class X>
 LOSSKIT_HD LOSSKIT_INLINE Power<X> powers(X x, X y, X y_low, X factor, X x_low = X(0)) {
-  X const e = y_low * log(max(x, X(1e-37))) + y * x_low;
-  X const power = pow(x, y) * (1 + e * (1 + 0.5 * e));  // e^(y_low ln x + y x_low) to three terms
+  X const e = multiply_add(y_low, log(max(x, X(1e-37))), y * x_low);
+  X const power = pow(x, y) * multiply_add(e, multiply_add(X(0.5), e, X(1)), X(1));  // e^(y_low ln x + y x_low) to three terms
   return {power, factor * power};
 }
 // 2^(y log2 x) with log2 x in two parts: 2 / ln(2) atanh(s), s = (m - 1) / (m + 1), of which s, s^3 / 3 and all products that
@@ -207,42 +210,35 @@ LOSSKIT_INLINE Power<P> powers(P x, P y, P y_low, P factor, P x_low = P(0)) {
   auto const [m, e] = split2(x);
   // s + sl = (m - 1) / (m + 1), m + 1 = d + dl
   P const f = m - 1, d = rounded(m + 1), dl = f - (d - 2), inverse = 1 / d;
-  P const s = rounded(f * inverse), sl = -inverse * fma(s, dl, product_minus(s, d, f));
+  P const s = f * inverse, sl = -inverse * multiply_add(s, dl, product_minus(s, d, f));
   // u + ul = s^2,  v + vl = 1/3 + s^2 (1/5 + ...)
-  P const u = rounded(s * s), ul = fma(s + s, sl, product_minus(s, s, u));
+  P const u = s * s, ul = multiply_add(s + s, sl, product_minus(s, s, u));
   P q;
   if constexpr (single)
     q = u * detail::horner(u, 0.20000197, 0.142626718, 0.119391613);
   else
     q = u * detail::horner(u, 0.20000000000010223, 0.14285714281290626, 0.11111111838123931, 0.090908485610416756,
                            0.07695115859040505, 0.065933040353054959, 0.068822405817474341);
-  q = rounded(q);
   P const v = q + detail::third<T>.high, vl = (detail::third<T>.high - v) + q + detail::third<T>.low;
   // w + wl = s^2 (v + vl),  a + al = atanh(s) = s + s w
-  P const w = rounded(u * v), wl = fma(u, vl, fma(ul, v, product_minus(u, v, w)));
-  P const z = rounded(s * w), zl = fma(s, wl, fma(sl, w, product_minus(s, w, z)));
+  P const w = u * v, wl = multiply_add(u, vl, multiply_add(ul, v, product_minus(u, v, w)));
+  P const z = s * w, zl = multiply_add(s, wl, multiply_add(sl, w, product_minus(s, w, z)));
   P const a = s + z, al = (s - a) + z + (zl + sl);
   // b + bl = log2(m) = 2 / ln(2) (a + al),  g + gl = e + b + bl + x_low / ln(2)
-  P const k = detail::two_over_ln2<T>.high, b = rounded(a * k),
-          bl = fma(al, k, fma(a, P(detail::two_over_ln2<T>.low), product_minus(a, k, b)));
-  P const g = e + b, gl = fma(x_low, P(1.4426950408889634), (e - g) + b + bl);
+  P const k = detail::two_over_ln2<T>.high, b = a * k,
+          bl = multiply_add(al, k, multiply_add(a, P(detail::two_over_ln2<T>.low), product_minus(a, k, b)));
+  P const g = e + b, gl = multiply_add(x_low, P(1.4426950408889634), (e - g) + b + bl);
   // y (g + gl) = n + r
-  P const yg = rounded(y * g), n = (yg + P::shifter) - P::shifter;
-  P const r = fma(y_low, g, fma(y, gl, product_minus(y, g, n)));
+  P const yg = y * g, n = (yg + P::shifter) - P::shifter;
+  P const r = multiply_add(y_low, g, multiply_add(y, gl, product_minus(y, g, n)));
   P const f2 = detail::exp2m1_reduced(r), far = select(yg > 0, P(std::numeric_limits<T>::infinity()), P(0));
   auto const beyond = abs(yg) >= (single ? 160 : 1100), never = abs(y) <= 0;
   return {select(never, P(1), select(beyond, far, scale2(f2 + 1, n))),
-          select(never, factor, select(beyond, far * factor, scale2(fma(factor, f2, factor), n)))};
+          select(never, factor, select(beyond, far * factor, scale2(multiply_add(factor, f2, factor), n)))};
 }
 
 // x^y for x >= 0. x^0 = 1 for every x; negative x gives NaN. Largest error 1.0 / 1.7 ulp, however large y log x is.
 template <Simd P>
 LOSSKIT_INLINE P pow(P x, P y) { return powers(x, y, P(0), P(1)).power; }
-
-// a b + c, rounded once where X can.
-template <class X>
-LOSSKIT_HD LOSSKIT_INLINE X multiply_add(X a, X b, X c) {
-  if constexpr (Simd<X>) return fma(a, b, c); else return a * b + c;
-}
 
 }  // namespace losskit::inline LOSSKIT_ISA

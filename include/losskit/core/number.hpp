@@ -2,14 +2,38 @@
 // dual number.
 //
 // Every Number spells the same operations: + - * / unary -, comparisons that give a mask, select(mask, a, b), and,
-// found by argument-dependent lookup, abs min max copysign fma sqrt exp log log1p expm1 pow. It mixes with int and double
-// literals and rounds them once, so that no float formula slips into double. fma(a, b, c) = a b + c is rounded once on every
-// machine.
+// found by argument-dependent lookup, abs min max copysign multiply_add fma sqrt exp log log1p expm1 pow. It mixes with int and
+// double literals and rounds them once, so that no float formula slips into double.
+//
+// Products and sums. Left alone, a compiler makes one rounding of a product and a later sum in one function and two in the next.
+// Here the text says which, so that the bits depend on the instruction set alone, not on compiler flags or on what is inlined:
+//
+//   a * b                 rounded by itself: a * b + c rounds twice
+//   multiply_add(a, b, c) rounds once where the instruction set can (`fuses`), else it is a * b + c
+//   fma(a, b, c)          rounds once on every machine; where !fuses that is a call a number, for what is done once a row
+//
+// Plain floats and doubles have product(a, b) in place of a * b wherever a sum may follow, and the same multiply_add.
 #pragma once
 #include <cmath>
 #include <limits>
+#include <type_traits>
 
 #include "losskit/core/config.hpp"
+
+namespace losskit {
+
+// What is known of a type that callers keep in memory. One that is stored only, such as half, names the type that computes
+// for it (backend/half.cuh), in a specialisation in `namespace losskit`.
+template <class S>
+struct stored_number {
+  using computed = S;
+  static constexpr double epsilon = std::numeric_limits<S>::epsilon();
+  static constexpr double largest = std::numeric_limits<S>::max();
+};
+template <class S>
+using computed = typename stored_number<S>::computed;
+
+}  // namespace losskit
 
 namespace losskit::inline LOSSKIT_ISA {
 
@@ -18,9 +42,59 @@ concept Number = requires(X x) {
   typename X::scalar;      // the type of one lane
   X(0.5) + 1.0 * x - 2;
   select(x < x, x, x);
-  abs(x), min(x, x), max(x, x), copysign(x, x), fma(x, x, x);
+  abs(x), min(x, x), max(x, x), copysign(x, x), multiply_add(x, x, x), fma(x, x, x);
   sqrt(x), exp(x), log(x), log1p(x), expm1(x), pow(x, x);
 };
+
+// Does one instruction round a product and a sum once?
+#if defined(__CUDA_ARCH__) || defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+inline constexpr bool fuses = true;
+#else
+inline constexpr bool fuses = false;
+#endif
+
+// x itself, a float, a double or a SIMD register, hidden from the compiler: it cannot contract x with a later sum, nor compute
+// beforehand what a function of the library makes of x (which may differ from the library in the last bit). No instruction.
+template <class R>
+LOSSKIT_HD LOSSKIT_INLINE R hidden(R x) {
+#if defined(__CUDA_ARCH__)  // ptxas contracts behind an asm: a GPU has instructions for products instead
+#elif defined(__AVX512F__)
+  __asm__("" : "+v"(x));
+#elif defined(__SSE2__)
+  __asm__("" : "+x"(x));
+#elif defined(__ARM_NEON)
+  __asm__("" : "+w"(x));
+#elif defined(__GNUC__)
+  __asm__("" : "+m"(x));
+#endif
+  return x;
+}
+
+// a b, rounded.
+LOSSKIT_HD LOSSKIT_INLINE constexpr float product(float a, float b) {
+  if (__builtin_is_constant_evaluated()) return a * b;
+#if defined(__CUDA_ARCH__)
+  return __fmul_rn(a, b);
+#else
+  return hidden(a * b);
+#endif
+}
+LOSSKIT_HD LOSSKIT_INLINE constexpr double product(double a, double b) {
+  if (__builtin_is_constant_evaluated()) return a * b;
+#if defined(__CUDA_ARCH__)
+  return __dmul_rn(a, b);
+#else
+  return hidden(a * b);
+#endif
+}
+
+// a b + c, rounded once where the instruction set can.
+LOSSKIT_HD LOSSKIT_INLINE float multiply_add(float a, float b, float c) {
+  if constexpr (fuses) return ::fmaf(a, b, c); else return product(a, b) + c;
+}
+LOSSKIT_HD LOSSKIT_INLINE double multiply_add(double a, double b, double c) {
+  if constexpr (fuses) return ::fma(a, b, c); else return product(a, b) + c;
+}
 
 // One floating-point number as a Number. `Stored` is the type that the caller keeps in memory, if narrower than the
 // type T that computes: it sets which cosine is the nearest one below 1.
@@ -37,7 +111,7 @@ struct Scalar {
 
   friend LOSSKIT_HD constexpr Scalar operator+(Scalar a, Scalar b) { return a.v + b.v; }
   friend LOSSKIT_HD constexpr Scalar operator-(Scalar a, Scalar b) { return a.v - b.v; }
-  friend LOSSKIT_HD constexpr Scalar operator*(Scalar a, Scalar b) { return a.v * b.v; }
+  friend LOSSKIT_HD constexpr Scalar operator*(Scalar a, Scalar b) { return product(a.v, b.v); }
   friend LOSSKIT_HD constexpr Scalar operator/(Scalar a, Scalar b) { return a.v / b.v; }
   friend LOSSKIT_HD constexpr Scalar operator-(Scalar a) { return -a.v; }
   friend LOSSKIT_HD constexpr bool operator<(Scalar a, Scalar b) { return a.v < b.v; }
@@ -55,6 +129,7 @@ struct Scalar {
   friend LOSSKIT_HD Scalar copysign(Scalar a, Scalar b) {
     if constexpr (sizeof(T) == 4) return ::copysignf(a.v, b.v); else return ::copysign(a.v, b.v);
   }
+  friend LOSSKIT_HD Scalar multiply_add(Scalar a, Scalar b, Scalar c) { return losskit::multiply_add(a.v, b.v, c.v); }
   friend LOSSKIT_HD Scalar fma(Scalar a, Scalar b, Scalar c) {
     if constexpr (sizeof(T) == 4) return ::fmaf(a.v, b.v, c.v); else return ::fma(a.v, b.v, c.v);
   }
@@ -92,17 +167,6 @@ template <class X>
 LOSSKIT_HD bool exceeds(X const& x, double limit) { return x > limit; }
 template <class T, class Stored>
 LOSSKIT_HD bool exceeds(Scalar<T, Stored> x, double limit) { return x.v > limit; }
-
-// What is known of a type that callers keep in memory. One that is stored only, such as half, names the type that computes
-// for it (backend/half.cuh).
-template <class S>
-struct stored_number {
-  using computed = S;
-  static constexpr double epsilon = std::numeric_limits<S>::epsilon();
-  static constexpr double largest = std::numeric_limits<S>::max();
-};
-template <class S>
-using computed = typename stored_number<S>::computed;
 
 // What a number of X loses of a double: k = X(k) + lost<X>(k). 0 where X is made of doubles.
 template <class X>

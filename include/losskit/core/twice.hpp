@@ -14,7 +14,7 @@ class Twice {
   using scalar = typename P::scalar;
   static constexpr idx width = 2 * P::width, parts = 2 * P::parts;
   static constexpr scalar shifter = P::shifter;
-  static constexpr bool fuses = P::fuses, has_fine_power2 = false;
+  static constexpr bool has_fine_power2 = false;
 
   struct Mask {
     typename P::Mask a, b;
@@ -57,6 +57,9 @@ class Twice {
   friend LOSSKIT_INLINE Twice max(Twice x, Twice y) { return {max(x.a_, y.a_), max(x.b_, y.b_)}; }
   friend LOSSKIT_INLINE Twice min(Twice x, Twice y) { return {min(x.a_, y.a_), min(x.b_, y.b_)}; }
   friend LOSSKIT_INLINE Twice copysign(Twice x, Twice y) { return {copysign(x.a_, y.a_), copysign(x.b_, y.b_)}; }
+  friend LOSSKIT_INLINE Twice multiply_add(Twice x, Twice y, Twice z) {
+    return {multiply_add(x.a_, y.a_, z.a_), multiply_add(x.b_, y.b_, z.b_)};
+  }
   friend LOSSKIT_INLINE Twice fma(Twice x, Twice y, Twice z) { return {fma(x.a_, y.a_, z.a_), fma(x.b_, y.b_, z.b_)}; }
   friend LOSSKIT_INLINE Twice product_minus(Twice x, Twice y, Twice z) {
     return {product_minus(x.a_, y.a_, z.a_), product_minus(x.b_, y.b_, z.b_)};

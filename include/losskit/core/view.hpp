@@ -7,7 +7,7 @@
 #include "losskit/core/config.hpp"
 #include "losskit/core/expects.hpp"
 
-namespace losskit::inline LOSSKIT_ISA {
+namespace losskit {
 
 // Where memory lives. It is part of a view's type: a device view given to a host backend does not compile.
 struct host { static constexpr char const* name = "host"; };
@@ -23,10 +23,10 @@ struct MatrixView {
   idx cols = 0;
   idx stride = 0;
 
-  LOSSKIT_HD T* row(idx i) const { return data + i * stride; }
+  LOSSKIT_HD LOSSKIT_INLINE T* row(idx i) const { return data + i * stride; }
   template <class U>
     requires(std::is_same_v<U, T const> && !std::is_const_v<T>)
-  operator MatrixView<U, Space>() const { return {data, rows, cols, stride}; }
+  LOSSKIT_INLINE operator MatrixView<U, Space>() const { return {data, rows, cols, stride}; }
 };
 
 template <class T, class Space = host>
@@ -36,15 +36,15 @@ struct VectorView {
   T* data = nullptr;
   idx size = 0;
 
-  explicit operator bool() const { return data != nullptr; }
-  LOSSKIT_HD T& operator[](idx i) const { return data[i]; }
+  LOSSKIT_INLINE explicit operator bool() const { return data != nullptr; }
+  LOSSKIT_HD LOSSKIT_INLINE T& operator[](idx i) const { return data[i]; }
   template <class U>
     requires(std::is_same_v<U, T const> && !std::is_const_v<T>)
-  operator VectorView<U, Space>() const { return {data, size}; }
+  LOSSKIT_INLINE operator VectorView<U, Space>() const { return {data, size}; }
 };
 
-// The one trait that an adapter specialises, once per family of containers:
-//   static auto get(X& object) -> MatrixView or VectorView
+// The one trait that an adapter specialises, in `namespace losskit`, once per family of containers:
+//   LOSSKIT_INLINE static auto get(X& object) -> MatrixView or VectorView
 // Users then pass their own objects.
 template <class X>
 struct as_view {
@@ -53,12 +53,12 @@ struct as_view {
 template <class T, class S>
 struct as_view<MatrixView<T, S>> {
   static constexpr bool borrowed = true;  // may be made from a temporary
-  static auto get(MatrixView<T, S> v) { return v; }
+  LOSSKIT_INLINE static auto get(MatrixView<T, S> v) { return v; }
 };
 template <class T, class S>
 struct as_view<VectorView<T, S>> {
   static constexpr bool borrowed = true;
-  static auto get(VectorView<T, S> v) { return v; }
+  LOSSKIT_INLINE static auto get(VectorView<T, S> v) { return v; }
 };
 // Whatever has data() and size() over plain numbers: std::vector, std::array, std::span.
 template <class X>
@@ -67,7 +67,7 @@ template <class X>
 struct as_view<X> {
   static constexpr bool borrowed = requires { typename X::element_type; };  // std::span
   template <class V>
-  static auto get(V& v) {
+  LOSSKIT_INLINE static auto get(V& v) {
     using T = std::remove_pointer_t<decltype(v.data())>;
     return VectorView<T>{v.data(), static_cast<idx>(v.size())};
   }
@@ -75,10 +75,14 @@ struct as_view<X> {
 template <class T, std::size_t n>
 struct as_view<T[n]> {
   template <class V>
-  static auto get(V& v) {
+  LOSSKIT_INLINE static auto get(V& v) {
     return VectorView<std::remove_reference_t<decltype(v[0])>>{v, static_cast<idx>(n)};
   }
 };
+
+}  // namespace losskit
+
+namespace losskit::inline LOSSKIT_ISA {
 
 template <class X>
 concept Viewable = !requires { as_view<std::remove_cvref_t<X>>::known; };
@@ -100,7 +104,8 @@ auto view(X&& x) {
 template <class X>
 auto matrix(X&& x, idx rows, idx cols) {
   auto const v = view(static_cast<X&&>(x));
-  if (rows < 0 || cols < 0 || v.size != rows * cols)
+  bool const product_is_small = rows >= 0 && cols >= 0 && (cols == 0 || rows <= v.size / cols);
+  if (!product_is_small || v.size != rows * cols)
     fail<ShapeError>("matrix: %lld x %lld does not fit %lld elements", static_cast<long long>(rows),
                      static_cast<long long>(cols), static_cast<long long>(v.size));
   return MatrixView<typename decltype(v)::value, typename decltype(v)::space>{v.data, rows, cols, cols};

@@ -8,7 +8,12 @@
 #include "losskit/core/config.hpp"
 #include "losskit/executor/first_exception.hpp"
 
-namespace losskit::inline LOSSKIT_ISA {
+// With and without -fopenmp it is another class: units of both kinds may stand in one program.
+#if defined(_OPENMP)
+namespace losskit::inline LOSSKIT_ISA::inline with_openmp {
+#else
+namespace losskit::inline LOSSKIT_ISA::inline without_openmp {
+#endif
 
 class openmp {
  public:
@@ -44,4 +49,4 @@ class openmp {
   [[maybe_unused]] int threads_;
 };
 
-}  // namespace losskit::inline LOSSKIT_ISA
+}  // with_openmp or without_openmp

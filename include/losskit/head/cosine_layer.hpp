@@ -6,6 +6,8 @@
 #include <type_traits>
 
 #include "losskit/head/normalize.hpp"
+#include "losskit/loss/checks.hpp"
+#include "losskit/loss/workspace.hpp"
 
 namespace losskit::inline LOSSKIT_ISA {
 

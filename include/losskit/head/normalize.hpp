@@ -11,6 +11,7 @@
 
 #include "losskit/core/number.hpp"
 #include "losskit/loss/batch.hpp"
+#include "losskit/loss/checks.hpp"
 #include "losskit/row/exponential.hpp"
 
 namespace losskit::inline LOSSKIT_ISA {
@@ -24,7 +25,8 @@ namespace detail {
 template <class Team, class S>
 LOSSKIT_HD double dot(Team& team, S const* a, S const* b, idx n) {
   using Sums = DotSum<typename Team::number>;
-  return team.total(n, Sums{}, [=](auto& sum, auto at) LOSSKIT_INLINE_LAMBDA { sum.add({at.load(a) * at.load(b)}); }).dot.v;
+  auto const f = [=](auto& sum, auto at) LOSSKIT_INLINE_LAMBDA { sum.dot = multiply_add(at.load(a), at.load(b), sum.dot); };
+  return team.total(n, Sums{}, f).dot.v;
 }
 
 // |x| = largest sqrt(sum (x / largest)^2), in double.
@@ -50,7 +52,7 @@ LOSSKIT_HD double norm(Team& team, S const* x, idx n) {
   if (!(largest <= stored_number<double>::largest)) return NAN;
   return largest * ::sqrt(team.tally(0, n, Squares{}, [=](Squares& all, idx j) {
                                     double const part = double(static_cast<T>(x[j])) / largest;
-                                    all.sum += part * part;
+                                    all.sum = multiply_add(part, part, all.sum);
                                   }).sum);
 }
 
@@ -105,7 +107,7 @@ struct NormalizeBackwardRow {
     T const along = T(none ? 0 : slope - dot(team, unit, d, y.cols) / n);
     team.each(y.cols, [=](auto at) LOSSKIT_INLINE_LAMBDA {
       using X = std::remove_cv_t<decltype(at.load(d))>;
-      X const g = none ? X(T(0)) : X(inverse.second) * (X(inverse.first) * at.load(d)) + X(along) * at.load(unit);
+      X const g = none ? X(T(0)) : multiply_add(X(inverse.second), X(inverse.first) * at.load(d), X(along) * at.load(unit));
       add ? at.add(to, g) : at.store(to, g);
     });
   }

@@ -13,7 +13,7 @@
 #include <cstring>
 
 #include "losskit/core/number.hpp"
-#include "losskit/loss/margin_softmax.hpp"
+#include "losskit/loss/calls.hpp"
 
 namespace losskit::inline LOSSKIT_ISA {
 
@@ -27,12 +27,20 @@ namespace detail {
 
 // What advance needs of a loss: plain classes at the scale of the state.
 struct PlainScaled {
-  double scale;
+  double scale = 0;
+  struct Margin {
+    template <class X>
+    LOSSKIT_HD Jet<X> target(X c) const { return {c, X(1)}; }
+  } margin{};
   struct Rest {
     LOSSKIT_HD double bound() const { return 1; }
     template <class X>
     LOSSKIT_HD LOSSKIT_INLINE Jet<X> rest(X c, X) const { return {c, X(1)}; }
   } rest{};
+  struct Objective {
+    template <class X>
+    LOSSKIT_HD Jet<X> operator()(X log_p) const { return {log_p, X(1)}; }
+  } objective{};
 };
 
 // sum exp(shift), of so many rows; nan: a target's cosine is not a number.
@@ -47,28 +55,30 @@ struct LogSum {
   }
 };
 
-template <class Exp, class S, class I, class Space>
+template <class Exp, class Policies, class S, class Space>
 struct LogSumRow {
   using T = computed<S>;
-  Rows<PlainScaled, S, I, Space> rows;
-  Exp common;
+  Policies policies;
+  RowClasses<PlainScaled::Rest, Exp> classes;
+  MatrixView<S const, Space> cosines;
   LogSum* sums;
   T* targets;
 
   template <class Team>
   LOSSKIT_HD void operator()(Team& team, idx i) const {
-    idx const n = rows.batch.cosines.cols, y = rows.label(i);
-    if (rows.skipped(i)) {
+    Classes const all = Classes::whole(cosines.cols);
+    RowStart<T> const start = policies.start(i);
+    if (start.skipped) {
       team.once([&] { sums[i] = LogSum{}; });
       return;
     }
-    S const* const c = rows.batch.cosines.row(i);
-    OddCosines odd;
-    T const target = clamped_cosine<T, S>(static_cast<T>(c[y]), odd);
-    auto const exp_of = exponential(common, rows, i);
-    auto const s = open_row<false>(team, c, n, y, Nothing{}, rows.loss.rest, exp_of, no_target<T>(), odd);
+    auto const exp_of = classes.exponential(start.scale, all.total);
+    RowState<T, Exp, false> state{no_target<T>()};  // nothing is counted
+    open_row<false>(team, cosines.row(i), all, start.label, Nothing{}, classes.rest, exp_of, state);
+    OddCosines counted_before;
+    T const target = clamped_cosine<T, S>(start.target.cosine, counted_before);
     team.once([&] {
-      sums[i] = {s.z.v, after_sums(exp_of, s).shift(), 1, target == target ? 0.0 : 1.0};
+      sums[i] = {state.sums.z.v, after_sums(exp_of, state.sums).shift(), 1, target == target ? 0.0 : 1.0};
       targets[i] = target;
     });
   }
@@ -131,7 +141,7 @@ inline std::size_t advance_workspace_bytes(idx rows) {
          detail::padded(static_cast<std::size_t>(rows) * sizeof(double));
 }
 
-// `batch` and Options::ignore_label as for a loss; weights and per-row scales do not act. Errors as in loss/margin_softmax.hpp.
+// `batch` and Options::ignore_label as for a loss; weights and per-row scales do not act. Errors as in loss/calls.hpp.
 template <class B, DynamicScale ScalePolicy, class T, class I, class S>
 void advance(B const& backend, ScalePolicy const& scale, VectorView<typename ScalePolicy::State, S> state, Batch<T, I, S> const& batch,
              WorkspaceIn<typename B::space> workspace, Options const& options = {}) {
@@ -143,18 +153,22 @@ void advance(B const& backend, ScalePolicy const& scale, VectorView<typename Sca
   detail::expect_outputs(backend, batch, MatrixView<T, S>{}, workspace, Outputs<computed<T>, S>{});
   detail::expect_memory(backend, detail::extent("state", state));
   detail::expect_apart(detail::extent("state", state), detail::extent("workspace", workspace));
-  detail::Rows<detail::PlainScaled, T, I, S> rows{detail::PlainScaled{0}, batch, options};
-  rows.batch.scales = {};
-  rows.batch.weights = {};
-  rows.batch.class_weights = {};
-  rows.batch.scale = scale_of(state);
-  rows.options.scale_ceiling = std::fmin(options.scale_ceiling, scale.ceiling());
+  Batch<T, I, S> plain = batch;
+  plain.scales = {};
+  plain.weights = {};
+  plain.class_weights = {};
+  plain.scale = scale_of(state);
+  Options plain_options = options;
+  plain_options.scale_ceiling = std::fmin(options.scale_ceiling, scale.ceiling());
+  detail::RowPolicies<detail::PlainScaled, T, I, S> const policies({}, plain, plain_options);
+  auto const held = detail::as_rows_hold(policies);
   detail::Arena arena(workspace);
   auto const sums = arena.template take<detail::LogSum>(static_cast<std::size_t>(n));
   auto const targets = arena.template take<computed<T>>(static_cast<std::size_t>(n));
-  detail::with_exponential(rows, [&](auto common) {
-    detail::LogSumRow<decltype(common), T, I, S> const row{rows, common, sums, targets};
-    backend.template rows<T>(n, batch.cosines.cols, Placement::no_gradient, static_cast<std::byte*>(nullptr), row);
+  detail::with_exponential(detail::PlainScaled::Rest{}, policies, [&](auto common) {
+    using Row = detail::LogSumRow<decltype(common), decltype(held), T, S>;
+    backend.template rows<T>(n, batch.cosines.cols, Placement::no_gradient, static_cast<std::byte*>(nullptr),
+                             Row{held, {{}, common, false}, batch.cosines, sums, targets});
   });
   backend.template blocks<T>(1, detail::NextState<ScalePolicy, computed<T>>{scale, n, sums, targets, state.data});
 }

@@ -8,9 +8,11 @@
 
 #include "losskit/concepts.hpp"
 #include "losskit/loss/batch.hpp"
+#include "losskit/loss/checks.hpp"
 #include "losskit/loss/tally.hpp"
+#include "losskit/loss/workspace.hpp"
 
-namespace losskit::inline LOSSKIT_ISA {
+namespace losskit {
 
 struct PointOptions {
   Reduction reduction = Reduction::mean;  // mean: over elements; batch_mean: sum / rows, as for key points
@@ -30,6 +32,10 @@ struct PointReport {
   idx truth_clamped = 0;  // truths outside [0, 1], for losses that are defined there only
   idx non_finite = 0;     // elements whose loss is NaN or infinite
 };
+
+}  // namespace losskit
+
+namespace losskit::inline LOSSKIT_ISA {
 
 namespace detail {
 

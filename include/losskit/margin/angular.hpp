@@ -55,7 +55,8 @@ class AngularMargin {
     if (!std::isfinite(m3)) fail<ParameterError>("%s: m3 = %g is not finite", who, m3);
     if ((is<LegacyLinear> || is<FallToCosine> || is<Easy>)&&m1 != 1)
       fail<ParameterError>("%s: the rule %s is published for m1 = 1 only, not m1 = %g; use Monotone", who, PastPi::name, m1);
-    double const whole = std::floor(m1), turn = std::fmod(whole, 2) == 0 ? 1 : -1, part = (m1 - whole) * pi + m2;
+    m1 = hidden(m1), m2 = hidden(m2);  // what the library makes of them, not the compiler
+    double const whole = std::floor(m1), turn = std::fmod(whole, 2) == 0 ? 1 : -1, part = multiply_add(m1 - whole, pi, m2);
     near_ = {std::cos(m2), std::sin(m2), m2, 0, 1};
     far_ = {turn * std::cos(part), turn * std::sin(part), part, whole, turn};
     if constexpr (is<Clamp>) {
@@ -130,15 +131,15 @@ class AngularMargin {
       int h = 0;               // its half turns: a step of less than one has ended each time that the sine changes its sign
       for (int i = 1; i < m1_; ++i) {
         bool const below = sin_t < 0;
-        X const next = a * cos_t - s * sin_t;
-        sin_t = a * sin_t + s * cos_t, cos_t = next;
+        X const next = multiply_add(a, cos_t, -(s * sin_t));
+        sin_t = multiply_add(a, sin_t, s * cos_t), cos_t = next;
         h += (sin_t < 0) != below;
       }
       // phi - m2 is in half turn k of its own; m2 may carry phi into the next one, or back into the one before: its sine tells
       int const k = upper ? h : static_cast<int>(m1_) - 1 - h;
-      X const y = p.sin * cos_t + side * p.cos * sin_t;
+      X const y = multiply_add(X(p.sin), cos_t, side * p.cos * sin_t);
       bool const carried = m2_ != 0 && (y < 0) != (k % 2 == 1);
-      return {p.cos * cos_t - side * p.sin * sin_t, y, k + (carried ? (m2_ > 0 ? 1 : -1) : 0)};
+      return {multiply_add(X(p.cos), cos_t, -(side * p.sin * sin_t)), y, k + (carried ? (m2_ > 0 ? 1 : -1) : 0)};
     }
     // m1 (t + dt) + rest = x + e. dt is what the root loses, (q - s^2) / (2 s), times d t / d s = a; e is the rounding of x, what
     // the difference d loses (in two steps, whichever of rest and x is larger), m1 dt, and what X loses of m1 and of rest.
@@ -164,7 +165,7 @@ class AngularMargin {
   LOSSKIT_HD X value(X c, Turned<X> const& at) const {
     if (m1_ == 1 && m2_ == 0 && !is<Easy> && !is<Clamp>) return c - m3_;
     if constexpr (is<LegacyLinear>) {
-      if (past_break(c)) return c - m2_ * near_.sin - m3_;
+      if (past_break(c)) return c - product(m2_, near_.sin) - m3_;
     } else if constexpr (is<ContinuousLinear>) {
       if (past_break(c)) return c - (1 + break_) - m3_;
     } else if constexpr (is<FallToCosine>) {

@@ -46,7 +46,7 @@ class Annealed {
  private:
   template <class X>
   LOSSKIT_HD X mixed(X c, X psi) const {
-    return (lambda_ * min(max(c, X(-1)), X(1)) + psi) / (1 + lambda_);
+    return multiply_add(X(lambda_), min(max(c, X(-1)), X(1)), psi) / (1 + lambda_);
   }
 
   template <class X>

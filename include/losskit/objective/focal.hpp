@@ -33,7 +33,7 @@ class FocalLoss {
     X const q = -expm1(log_p);
     if (q <= 0) return {-alpha_ * log_p * 0, X(0)};  // p = 1
     X const weight = alpha_ * (gamma_ == 2 ? q * q : gamma_ == 1 ? q : pow(q, X(gamma_)));
-    return {-weight * log_p, weight * (gamma_ * exp(log_p) * (log_p / q) - 1)};
+    return {-weight * log_p, weight * multiply_add(gamma_ * exp(log_p), log_p / q, X(-1))};
   }
 
  private:

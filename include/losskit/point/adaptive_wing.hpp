@@ -42,10 +42,10 @@ class AdaptiveWingLoss {
     X const h = head_ - y, l = ((head_ - h) - y) + tail_;
     X const factor = steep_head_ + multiply_add(X(-omega_ / eps_), y, X(steep_tail_));  // q omega / eps
     auto const [power, steep] = powers(t, h, l, factor);  // t^(q - 1), and the factor times it
-    X const whole = t * power, sum = 1 + whole, value = omega_ * log1p(whole);
+    X const whole = t * power, sum = multiply_add(t, power, X(1)), value = omega_ * log1p(whole);
     // Where t^q is small, steep / (1 + t^q) as a small part off steep: one rounding less.
     X const slope = select(whole < 0.5, multiply_add(-steep, whole / sum, steep), steep / sum);
-    return {value + slope * (a - b), copysign(slope, d)};
+    return {multiply_add(slope, a - b, value), copysign(slope, d)};
   }
 
   constexpr Kinks kinks() const { return {{0}, 1}; }

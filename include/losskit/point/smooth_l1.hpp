@@ -26,7 +26,7 @@ class SmoothL1Loss {
   template <Number X>
   LOSSKIT_HD LOSSKIT_INLINE Jet<X> operator()(X prediction, X truth) const {
     X const d = prediction - truth, a = abs(d), b = min(a, X(1 / sigma2_));
-    return {0.5 * b * (sigma2_ * b) + (a - b), min(max(sigma2_ * d, X(-1)), X(1))};
+    return {multiply_add(0.5 * b, sigma2_ * b, a - b), min(max(sigma2_ * d, X(-1)), X(1))};
   }
 
  private:
@@ -45,7 +45,7 @@ class HuberLoss {
   template <Number X>
   LOSSKIT_HD LOSSKIT_INLINE Jet<X> operator()(X prediction, X truth) const {
     X const d = prediction - truth, a = abs(d), b = min(a, X(delta_));
-    return {0.5 * b * b + delta_ * (a - b), min(max(d, X(-delta_)), X(delta_))};
+    return {multiply_add(X(delta_), a - b, 0.5 * b * b), min(max(d, X(-delta_)), X(delta_))};
   }
 
  private:

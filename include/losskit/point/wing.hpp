@@ -20,7 +20,7 @@ class WingLoss {
   static constexpr char const* name = "WingLoss";
 
   // The paper's w = 10, eps = 2. Throws ParameterError outside the ranges above.
-  explicit WingLoss(double w = 10, double eps = 2) : w_(w), eps_(eps), c_(w - w * std::log1p(w / eps)) {
+  explicit WingLoss(double w = 10, double eps = 2) : w_(w), eps_(eps), c_(multiply_add(-w, std::log1p(hidden(w / eps)), w)) {
     if (!(w >= 1e-9 && w <= 1e9)) fail<ParameterError>("WingLoss: w = %g is outside [1e-9, 1e9]", w);
     if (!(eps >= 1e-9 && eps <= 1e9)) fail<ParameterError>("WingLoss: eps = %g is outside [1e-9, 1e9]", eps);
   }

@@ -24,6 +24,7 @@ class HardNegatives {
 
  public:
   static constexpr char const* name = "HardNegatives";
+  static constexpr bool unit_slope = !adaptive;
   using weight = Weight;
 
   // The paper's t = 0.2. Throws ParameterError unless finite and >= 0.
@@ -37,7 +38,7 @@ class HardNegatives {
   LOSSKIT_HD LOSSKIT_INLINE Jet<X> rest(X c, X threshold) const {
     X const t = t_;
     if constexpr (adaptive)
-      return select(c > threshold, Jet<X>{c + t * (c + 1), 1 + t}, Jet<X>{c, X(1)});
+      return select(c > threshold, Jet<X>{multiply_add(t, c + 1, c), 1 + t}, Jet<X>{c, X(1)});
     else
       return {select(c > threshold, c + t, c), X(1)};
   }

@@ -6,6 +6,7 @@ namespace losskit::inline LOSSKIT_ISA {
 
 struct PlainRest {
   static constexpr char const* name = "PlainRest";
+  static constexpr bool unit_slope = true;
   LOSSKIT_HD double bound() const { return 1; }
 
   template <Number X>

@@ -22,13 +22,17 @@
 #include "losskit/concepts.hpp"
 #include "losskit/core/expects.hpp"
 
-namespace losskit::inline LOSSKIT_ISA {
+namespace losskit {
 
 struct AdaCosState {
   double scale;
   idx steps = 0;  // batches seen
   idx kept = 0;   // of these, how many left the scale as it was
 };
+
+}  // namespace losskit
+
+namespace losskit::inline LOSSKIT_ISA {
 
 class AdaCosScale {
  public:
@@ -46,7 +50,7 @@ class AdaCosScale {
   }
 
   // The fixed scale, and the state that training starts from.
-  double fixed() const { return within(std::sqrt(2.0) * std::log(double(classes_ - 1))); }
+  double fixed() const { return within(std::sqrt(2.0) * std::log(hidden(double(classes_ - 1)))); }
   State start() const { return {fixed()}; }
   double scale(State const& state) const { return state.scale; }
   double ceiling() const { return ceiling_; }

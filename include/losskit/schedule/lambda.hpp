@@ -11,6 +11,7 @@
 #include <cmath>
 
 #include "losskit/core/expects.hpp"
+#include "losskit/core/number.hpp"
 
 namespace losskit::inline LOSSKIT_ISA {
 
@@ -26,7 +27,7 @@ class LambdaSchedule {
 
   double operator()(idx step) const {
     if (step < 0) fail<ParameterError>("LambdaSchedule: step = %lld is negative; the first is 0", static_cast<long long>(step));
-    return std::fmax(lambda_min_, base_ * std::pow(1 + gamma_ * static_cast<double>(step), -power_));
+    return std::fmax(lambda_min_, base_ * std::pow(multiply_add(gamma_, static_cast<double>(step), 1.0), -power_));
   }
 
  private:

@@ -11,6 +11,7 @@
 #include <cmath>
 
 #include "losskit/core/expects.hpp"
+#include "losskit/core/number.hpp"
 
 namespace losskit::inline LOSSKIT_ISA {
 
@@ -31,7 +32,7 @@ class WarmUp {
     if (step < 0) fail<ParameterError>("%s: step = %lld is negative; the first is 0", who, static_cast<long long>(step));
     if (step < start_) return from_;
     if (step >= end_) return to_;
-    return from_ + (to_ - from_) * r(static_cast<double>(step - start_) / static_cast<double>(end_ - start_));
+    return multiply_add(to_ - from_, r(static_cast<double>(step - start_) / static_cast<double>(end_ - start_)), from_);
   }
 
  private:

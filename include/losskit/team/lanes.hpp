@@ -84,6 +84,7 @@ class LaneTeam {
  public:
   using number = P;
   static constexpr bool keeps = Keeps;
+  static constexpr idx block = 0;  // a row that lanes share is never cut
 
   // The room that each block needs for its part of a row of n classes, at any alignment.
   static constexpr std::size_t room_bytes(idx n, idx blocks) {
@@ -112,9 +113,19 @@ class LaneTeam {
     LOSSKIT_HD LOSSKIT_INLINE void prefetch(S const*) const {}
   };
 
-  template <class Sums, class F>
-  LOSSKIT_HD LOSSKIT_INLINE auto sum(S const* c, idx n, idx hole, OddCosines& odd, Sums zero, F f) {
-    auto part = begin_sum(c, hole, zero);
+  LOSSKIT_HD LOSSKIT_INLINE void prefetch_row(S const* c, idx n) {
+    begin_walk(c);
+    group_.wait_copies();  // those of a row that was skipped: two copies to one place come in any order
+    for (Walk w = walk(n); w.has(); w.next()) {
+      At const at = w.at();
+      if (at.whole()) group_.copy_async(at.kept, c + at.j); else P::copy_some(at.kept, c + at.j, at.from, at.to);
+    }
+  }
+
+  template <class Sums, class Total, class F>
+  LOSSKIT_HD LOSSKIT_INLINE void sum(S const* c, idx n, idx hole, OddCosines& odd, Sums zero, Total& total, F f) {
+    begin_walk(c);
+    auto part = begin_sum(hole, zero);
     Walk w = walk(n);
     while (w.has()) {
       P raw[flight];  // asked for before the first is used
@@ -125,20 +136,16 @@ class LaneTeam {
         if (w.has()) part.add(w.at(), raw[k], zero, f);
       part.carry(zero);
     }
-    return end_sum(part, odd);
+    end_sum(part, odd, total);
   }
 
-  template <class Sums, class F>
-  LOSSKIT_HD LOSSKIT_INLINE auto sum_keeping(S const* c, idx n, idx hole, OddCosines& odd, Sums zero, F f) {
-    auto part = begin_sum(c, hole, zero);
-    for (Walk w = walk(n); w.has(); w.next()) {
-      At const at = w.at();
-      if (at.whole()) group_.copy_async(at.kept, c + at.j); else P::copy_some(at.kept, c + at.j, at.from, at.to);
-    }
-    group_.wait_copies();
+  template <class Sums, class Total, class F>
+  LOSSKIT_HD LOSSKIT_INLINE void sum_keeping(S const*, idx n, idx hole, OddCosines& odd, Sums zero, Total& total, F f) {
+    auto part = begin_sum(hole, zero);
+    group_.wait_copies();  // of prefetch_row
     for (Walk w = walk(n); w.has(); w.next()) part.add(w.at(), P::load(reinterpret_cast<S const*>(w.kept)), zero, f);
     part.carry(zero);
-    return end_sum(part, odd);
+    end_sum(part, odd, total);
   }
 
   template <class Sums, class F>
@@ -273,17 +280,19 @@ class LaneTeam {
       some = narrow(zero);
     }
   };
-  template <class Sums>
-  LOSSKIT_HD LOSSKIT_INLINE auto begin_sum(S const* c, idx hole, Sums const& zero) {
+  LOSSKIT_HD LOSSKIT_INLINE void begin_walk(S const* c) {
     shift_ = static_cast<int>(reinterpret_cast<std::uintptr_t>(c) % 16 / sizeof(S));
+  }
+  template <class Sums>
+  LOSSKIT_HD LOSSKIT_INLINE auto begin_sum(idx hole, Sums const& zero) {
     auto const none = narrow(zero);
     return Part<Sums, decltype(narrow(zero)), decltype(wide(none))>{hole < 0 ? -idx(2 * W) : hole, none, {wide(none), {}}};
   }
-  template <class Part>
-  LOSSKIT_HD LOSSKIT_INLINE auto end_sum(Part const& part, OddCosines& odd) {
+  template <class Part, class Total>
+  LOSSKIT_HD LOSSKIT_INLINE void end_sum(Part const& part, OddCosines& odd, Total& total) {
     auto const whole = group_.together(part.all);
     odd.add(OddCosines{whole.odd.clamped, whole.odd.out_of_range, whole.odd.non_finite});
-    return whole.sums;
+    total.add(whole.sums);
   }
 
   template <class Sums>

@@ -92,6 +92,9 @@ struct alignas(16) Pack {
     return each([&](int i) { return copysign(a.v[i], b.v[i]); });
   }
   friend LOSSKIT_HD LOSSKIT_INLINE Pack pow(Pack const& a, Pack const& b) { return each([&](int i) { return pow(a.v[i], b.v[i]); }); }
+  friend LOSSKIT_HD LOSSKIT_INLINE Pack multiply_add(Pack const& a, Pack const& b, Pack const& c) {
+    return each([&](int i) { return multiply_add(a.v[i], b.v[i], c.v[i]); });
+  }
   friend LOSSKIT_HD LOSSKIT_INLINE Pack fma(Pack const& a, Pack const& b, Pack const& c) {
     return each([&](int i) { return fma(a.v[i], b.v[i], c.v[i]); });
   }

@@ -1,9 +1,11 @@
 // SerialTeam: one thread, one number at a time. The reference for every other team: read this one.
 //
 // A team works on one row. Its verbs:
-//   sum(c, n, hole, odd, zero, f)   f(sums, at, raw, c) adds each cosine of a row to sums, from zero: as stored, and clamped_cosine
-//                                   (team/cosines.hpp). f sees the hole too, but it counts for nothing. Carried in
-//                                   double; odd cosines are counted
+//   block                           a row cut at multiples of it, and summed part after part, gives the bits of the whole
+//   prefetch_row(c, n)              a row's memory will be read soon, by sum_keeping
+//   sum(c, n, hole, odd, zero, total, f)   f(sums, at, raw, c) adds each cosine to sums, from zero: as stored, and clamped
+//                                   (team/cosines.hpp). f sees the hole too, but it counts for nothing. What comes of it is
+//                                   added to total, in double; odd cosines are counted
 //   sum_keeping(...)                the same for the pass that fills what keep gave; a team may end the row before in it
 //   total(n, zero, f)               f(sums, at) over n elements
 //   total_writing(n, g, accumulate, factor, zero, f)   the same, and factor * what f gives for an element goes to g, or is
@@ -26,6 +28,7 @@ class SerialTeam {
  public:
   using number = Scalar<T>;
   static constexpr bool keeps = true;
+  static constexpr idx block = 1;
 
   // `buffer`: n numbers for e to wait in, or null to let it wait in the gradient itself.
   LOSSKIT_HD explicit SerialTeam(T* buffer = nullptr, bool accumulate = false) : buffer_(buffer), accumulate_(accumulate) {}
@@ -38,20 +41,20 @@ class SerialTeam {
     LOSSKIT_HD void prefetch(T const*) const {}
   };
 
-  template <class Sums, class F>
-  LOSSKIT_HD auto sum(T const* c, idx n, idx hole, OddCosines& odd, Sums zero, F f) const {
-    auto total = zero.map(widen);
+  LOSSKIT_HD void prefetch_row(T const*, idx) const {}
+
+  template <class Sums, class Total, class F>
+  LOSSKIT_HD void sum(T const* c, idx n, idx hole, OddCosines& odd, Sums zero, Total& total, F f) const {
     for (idx j = 0; j < n; ++j) {
       Sums one = zero;
       f(one, At{j}, number(c[j]), number(clamped_cosine(c[j], odd)));
       if (j != hole) total.add(one.map(widen));
     }
-    return total;
   }
 
-  template <class Sums, class F>
-  LOSSKIT_HD auto sum_keeping(T const* c, idx n, idx hole, OddCosines& odd, Sums zero, F f) const {
-    return sum(c, n, hole, odd, zero, f);
+  template <class Sums, class Total, class F>
+  LOSSKIT_HD void sum_keeping(T const* c, idx n, idx hole, OddCosines& odd, Sums zero, Total& total, F f) const {
+    sum(c, n, hole, odd, zero, total, f);
   }
 
   template <class Sums, class F>

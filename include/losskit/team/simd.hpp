@@ -21,12 +21,13 @@ namespace losskit::inline LOSSKIT_ISA {
 template <class P>
 class SimdTeam {
   using T = typename P::scalar;
-  static constexpr idx W = P::width, block = 128 * W / P::parts;
+  static constexpr idx W = P::width;
   static constexpr std::size_t prefetch_busy = 3072, prefetch_light = 32768;  // bytes ahead of a walk: with much, with little arithmetic
 
  public:
   using number = P;
   static constexpr bool keeps = true;
+  static constexpr idx block = 128 * W / P::parts;
 
   // How the second pass writes: over what the gradient holds, adding to it, or past the caches (for outputs too large
   // to stay there).
@@ -58,24 +59,24 @@ class SimdTeam {
     LOSSKIT_INLINE void prefetch(T const*) const {}
   };
 
-  template <class Sums, class F>
-  auto sum(T const* c, idx n, idx hole, OddCosines& odd, Sums, F f) {
+  void prefetch_row(T const*, idx) const {}
+
+  template <class Sums, class All, class F>
+  void sum(T const* c, idx n, idx hole, OddCosines& odd, Sums, All& total, F f) {
     finish_waiting();
-    return row_sum<Sums>(c, n, hole, odd, f, NotPipelined{});
+    row_sum<Sums>(c, n, hole, odd, total, f, NotPipelined{});
   }
 
-  template <class Sums, class F>
-  auto sum_keeping(T const* c, idx n, idx hole, OddCosines& odd, Sums, F f) {
-    if (!waiting_.g) return row_sum<Sums>(c, n, hole, odd, f, NotPipelined{});
-    auto const total = [&] {
-      switch (plan_.writes) {
-        case Writes::accumulate: return row_sum<Sums>(c, n, hole, odd, f, Pipelined<Writes::accumulate>(waiting_));
-        case Writes::stream: return row_sum<Sums>(c, n, hole, odd, f, Pipelined<Writes::stream>(waiting_));
-        default: return row_sum<Sums>(c, n, hole, odd, f, Pipelined<Writes::assign>(waiting_));
-      }
-    }();
+  template <class Sums, class All, class F>
+  void sum_keeping(T const* c, idx n, idx hole, OddCosines& odd, Sums, All& total, F f) {
+    if (waiting_.g && waiting_.n != n) finish_waiting();  // a part of another length
+    if (!waiting_.g) return row_sum<Sums>(c, n, hole, odd, total, f, NotPipelined{});
+    switch (plan_.writes) {
+      case Writes::accumulate: row_sum<Sums>(c, n, hole, odd, total, f, Pipelined<Writes::accumulate>(waiting_)); break;
+      case Writes::stream: row_sum<Sums>(c, n, hole, odd, total, f, Pipelined<Writes::stream>(waiting_)); break;
+      default: row_sum<Sums>(c, n, hole, odd, total, f, Pipelined<Writes::assign>(waiting_));
+    }
     end_waiting();
-    return total;
   }
 
   template <class Sums, class F>
@@ -131,6 +132,7 @@ class SimdTeam {
   }
 
   void finish(T const* kept, T* g, idx n, idx y, RowScale scale) {
+    if (waiting_.g) finish_waiting();  // no sum came between
     bool const here = y >= 0 && y < n;
     waiting_ = {kept, g, n, 0, here ? y : -1, T(scale.factor), T(scale.slope)};
     if (plan_.writes == Writes::accumulate && here) waiting_.slope += g[y];
@@ -157,12 +159,10 @@ class SimdTeam {
   void once(F f) const { f(); }
 
  private:
-  template <class Sums, class F, class Lag>
-  auto row_sum(T const* c, idx n, idx hole, OddCosines& odd, F const& f, Lag const& pipelined) const {
-    Total<Sums> total;
+  template <class Sums, class All, class F, class Lag>
+  void row_sum(T const* c, idx n, idx hole, OddCosines& odd, All& total, F const& f, Lag const& pipelined) const {
     for (idx begin = 0; begin < n; begin += block)
       total.add(across(block_sum<Sums>(c, begin, begin + block < n ? begin + block : n, hole, odd, f, pipelined)));
-    return total;
   }
 
   template <class Sums, class F, class Lag>

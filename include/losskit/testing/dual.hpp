@@ -29,6 +29,7 @@ struct Dual {
   friend Dual min(Dual a, Dual b) { return b.v < a.v ? b : a; }
   friend Dual abs(Dual a) { return a.v < 0 ? -a : a; }
   friend Dual copysign(Dual a, Dual b) { return std::signbit(a.v) == std::signbit(b.v) ? a : -a; }
+  friend Dual multiply_add(Dual a, Dual b, Dual c) { return a * b + c; }
   friend Dual fma(Dual a, Dual b, Dual c) { return {std::fma(a.v, b.v, c.v), std::fma(a.d, b.v, std::fma(a.v, b.d, c.d))}; }
   friend Dual floor(Dual a) { return {std::floor(a.v), 0}; }
   friend Dual sqrt(Dual a) { return {std::sqrt(a.v), a.d == 0 ? 0 : a.d / (2 * std::sqrt(a.v))}; }

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "losskit/concepts.hpp"
-#include "losskit/loss/margin_softmax.hpp"
+#include "losskit/loss/calls.hpp"
 #include "losskit/testing/dual.hpp"
 
 namespace losskit::inline LOSSKIT_ISA {

@@ -1,0 +1,189 @@
+// From the rows of a batch to the report of a call: what each row is given, what it leaves behind, and their sums in row order.
+#pragma once
+#include <cmath>
+#include <cstddef>
+#include <type_traits>
+
+#include "losskit/loss/batch.hpp"
+#include "losskit/loss/tally.hpp"
+#include "losskit/loss/workspace.hpp"
+
+namespace losskit::inline LOSSKIT_ISA::detail {
+
+// A checked call's batch, row by row. `loss_scale`: the loss's own.
+template <class S, class I, class Space>
+struct BatchRows {
+  using T = computed<S>;
+  Batch<S, I, Space> batch;
+  Options options;
+  double loss_scale;
+
+  LOSSKIT_HD idx label(idx i) const { return static_cast<idx>(batch.labels[i]); }
+  LOSSKIT_HD bool ignored(idx i) const { return label(i) == options.ignore_label; }
+  LOSSKIT_HD bool common_scale() const { return !batch.scales.data && !batch.scale.data; }
+  LOSSKIT_HD double scale(idx i) const {
+    return batch.scales.data ? double(batch.scales[i]) : batch.scale.data ? batch.scale[0] : loss_scale;
+  }
+  LOSSKIT_HD double weight(idx i) const {
+    return (batch.weights.data ? double(batch.weights[i]) : 1) * (batch.class_weights.data ? double(batch.class_weights[label(i)]) : 1);
+  }
+  LOSSKIT_HD double upstream(idx i) const { return options.upstream * (batch.upstream.data ? double(batch.upstream[i]) : 1); }
+
+  // What is wrong with row i. A host has looked before the call.
+  LOSSKIT_HD Fault fault(idx i) const {
+    if constexpr (!std::is_same_v<Space, host>) {
+      if (ignored(i)) return {};
+      if (label(i) < 0 || label(i) >= batch.cosines.cols) return {Fault::label, i, double(label(i))};
+      if (double const w = weight(i); !(w >= 0 && w <= stored_number<T>::largest)) return {Fault::weight, i, w};
+      if (double const s = scale(i); !(s >= 0 && s <= stored_number<T>::largest && s <= options.scale_ceiling)) return {Fault::scale, i, s};
+    }
+    return {};
+  }
+  // Has row i neither loss nor gradient?
+  LOSSKIT_HD bool skipped(idx i) const { return ignored(i) || fault(i).what != Fault::none; }
+};
+
+// What each row leaves behind; the report is their sum in row order.
+struct RowRecord {
+  double loss = 0, angle = 0;
+  idx above = 0, hard = 0;
+  OddCosines odd;
+  bool valid = false;
+};
+
+LOSSKIT_HD inline double angle_of(double c) { return ::acos(c >= 1 ? 1.0 : c <= -1 ? -1.0 : c); }
+
+// Member by member: a record that is built elsewhere and copied costs more than what it holds.
+template <class T, class Sums>
+LOSSKIT_HD void fill(RowRecord& record, T target, double loss, Sums const& sums, OddCosines const& odd) {
+  bool const lost = !(::fabs(target) <= stored_number<T>::largest);  // no finite target: never the first, not even of one class
+  record.loss = loss;
+  record.angle = angle_of(target);
+  record.above = static_cast<idx>(sums.above.v) + lost;
+  record.hard = static_cast<idx>(sums.hard.v);
+  record.odd = odd;
+  record.valid = true;
+}
+
+// What the reduction divides by.
+struct ValidSum {
+  double valid = 0, weights = 0;
+  LOSSKIT_HD void add(ValidSum const& b) {
+    valid += b.valid;
+    weights += b.weights;
+  }
+};
+template <class R>
+struct CountValid {
+  R rows;
+  LOSSKIT_HD void operator()(ValidSum& sum, idx i) const {
+    if (rows.ignored(i)) return;
+    sum.add({1, rows.fault(i).what == Fault::none ? rows.weight(i) : 0});
+  }
+};
+struct KeepDivisor {
+  idx rows;
+  Reduction reduction;
+  double* divisor;
+  LOSSKIT_HD void operator()(ValidSum const& sum) const {
+    double const d = reduction == Reduction::mean            ? sum.valid
+                     : reduction == Reduction::batch_mean    ? double(rows)
+                     : reduction == Reduction::weighted_mean ? sum.weights
+                                                             : 1;
+    *divisor = d == 0 ? 1 : d;  // nothing to divide
+  }
+};
+
+// The report is a sum of the rows' records.
+struct ReportSum : Report {
+  LOSSKIT_HD void add(ReportSum const& b) {
+    loss += b.loss;
+    valid += b.valid;
+    top1 += b.top1;
+    topk += b.topk;
+    hard_negatives += b.hard_negatives;
+    clamped += b.clamped;
+    out_of_range += b.out_of_range;
+    non_finite += b.non_finite;
+    mean_target_angle += b.mean_target_angle;
+    if (b.fault.what != Fault::none && (fault.what == Fault::none || b.fault.row < fault.row)) fault = b.fault;
+  }
+};
+template <class R>
+struct AddRecord {
+  R rows;
+  RowRecord const* records;
+  LOSSKIT_HD void operator()(ReportSum& sum, idx i) const {
+    RowRecord const& row = records[i];
+    ReportSum one;
+    one.fault = rows.fault(i);
+    if (row.valid) {
+      one.loss = row.loss;
+      one.valid = 1;
+      one.top1 = row.above == 0;
+      one.topk = row.above < rows.options.top_k;
+      one.hard_negatives = row.hard;
+      one.clamped = row.odd.clamped;
+      one.out_of_range = row.odd.out_of_range;
+      one.non_finite = row.odd.non_finite;
+      one.mean_target_angle = row.angle;
+    }
+    sum.add(one);
+  }
+};
+struct KeepReport {
+  idx rows;
+  double const* divisor;
+  Report* report;
+  LOSSKIT_HD void operator()(ReportSum const& sum) const {
+    *report = sum;
+    report->rows = rows;
+    report->loss = sum.loss / *divisor;
+    report->mean_target_angle = sum.valid > 0 ? sum.mean_target_angle / double(sum.valid) : 0;
+  }
+};
+
+// The workspace of a call, and what its passes share.
+struct CallScratch {
+  Report* report;
+  double* divisor;
+  RowRecord* records;
+  ValidSum* valid_sums;    // of tally
+  ReportSum* report_sums;  // of tally
+  std::byte* backend;      // the rest is the backend's
+
+  static std::size_t bytes(idx rows) {
+    auto const parts = static_cast<std::size_t>(tally_parts(rows));
+    return alignment + padded(sizeof(Report)) + padded(sizeof(double)) + padded(static_cast<std::size_t>(rows) * sizeof(RowRecord)) +
+           padded(parts * sizeof(ValidSum)) + padded(parts * sizeof(ReportSum));
+  }
+  template <class Space>
+  CallScratch(WorkspaceIn<Space> workspace, idx rows) {
+    auto const parts = static_cast<std::size_t>(tally_parts(rows));
+    Arena arena(workspace);
+    report = arena.take<Report>(1);
+    divisor = arena.take<double>(1);
+    records = arena.take<RowRecord>(static_cast<std::size_t>(rows));
+    valid_sums = arena.take<ValidSum>(parts);
+    report_sums = arena.take<ReportSum>(parts);
+    backend = arena.take<std::byte>(0);
+  }
+};
+
+// Before the rows: what their sum is divided by.
+template <class B, class S, class I, class Space>
+void begin_call(B const& backend, BatchRows<S, I, Space> const& rows, CallScratch const& scratch) {
+  idx const count = rows.batch.cosines.rows;
+  tally<S>(backend, count, scratch.valid_sums, CountValid<BatchRows<S, I, Space>>{rows},
+           KeepDivisor{count, rows.options.reduction, scratch.divisor});
+}
+// After them: the report, as the backend gives what lies in its memory.
+template <class B, class S, class I, class Space>
+auto end_call(B const& backend, BatchRows<S, I, Space> const& rows, CallScratch const& scratch) {
+  idx const count = rows.batch.cosines.rows;
+  tally<S>(backend, count, scratch.report_sums, AddRecord<BatchRows<S, I, Space>>{rows, scratch.records},
+           KeepReport{count, scratch.divisor, scratch.report});
+  return backend.given(scratch.report);
+}
+
+}  // namespace losskit::inline LOSSKIT_ISA::detail
