@@ -7,7 +7,7 @@
 //
 // Exceptions are the executor's to carry. A task may throw: std::bad_alloc, where Eigen finds no memory to pack a product's operands.
 // run lets the first exception through to its caller, on the caller's thread, once no task runs any more; tasks that have not begun may
-// be left out (FirstException does this for a pool). What the call was to write is then unspecified.
+// be left out (executor/first_exception.hpp does it for a pool). What the call was to write is then unspecified.
 #pragma once
 #include "losskit/core/config.hpp"
 
