@@ -5,7 +5,8 @@
 set(LOSSKIT_MARCH "" CACHE STRING "The -march of tests, benchmarks and examples: native, x86-64-v3, or empty")
 set(LOSSKIT_NAME "" CACHE STRING "Stands before every test's name, so that several configurations share one summary")
 
-find_package(Eigen3 3.4 REQUIRED NO_MODULE)
+include(cmake/find_eigen.cmake)
+losskit_find_eigen(REQUIRED)
 find_package(OpenMP REQUIRED COMPONENTS CXX)
 set(losskit_warnings -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)
 set(losskit_march)

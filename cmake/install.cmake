@@ -12,7 +12,8 @@ configure_package_config_file("${CMAKE_CURRENT_LIST_DIR}/losskitConfig.cmake.in"
 write_basic_package_version_file("${PROJECT_BINARY_DIR}/package/losskitConfigVersion.cmake"
   COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
 install(FILES "${PROJECT_BINARY_DIR}/package/losskitConfig.cmake"
-              "${PROJECT_BINARY_DIR}/package/losskitConfigVersion.cmake" DESTINATION "${losskit_cmake_dir}")
+              "${PROJECT_BINARY_DIR}/package/losskitConfigVersion.cmake"
+              "${CMAKE_CURRENT_LIST_DIR}/find_eigen.cmake" DESTINATION "${losskit_cmake_dir}")
 
 configure_file("${CMAKE_CURRENT_LIST_DIR}/losskit.pc.in" "${PROJECT_BINARY_DIR}/package/losskit.pc" @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/package/losskit.pc" DESTINATION "${CMAKE_INSTALL_DATADIR}/pkgconfig")

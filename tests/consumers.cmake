@@ -85,6 +85,42 @@ find_program(pkg_config NAMES pkg-config pkgconf REQUIRED)
 losskit_test(package/pkg_config sh -c
   "'${CMAKE_CXX_COMPILER}' -std=c++20 $(PKG_CONFIG_PATH='${prefix}/share/pkgconfig' '${pkg_config}' --cflags losskit) \
 '${folder}/program.cpp' -o '${CMAKE_CURRENT_BINARY_DIR}/by_pkg_config' && '${CMAKE_CURRENT_BINARY_DIR}/by_pkg_config'")
+
+# --- versions of Eigen: packages that only say which one they are, 3.4.0 as that version does, 5.0.1 as 5 does ---------------
+# Each must be found where Eigen3_DIR says, by an installed losskit, an embedded one and losskit's own build, and without a warning.
+include(CMakePackageConfigHelpers)
+set(eigens "${CMAKE_CURRENT_BINARY_DIR}/eigen")
+write_basic_package_version_file("${eigens}/3.4.0/Eigen3ConfigVersion.cmake" VERSION 3.4.0 COMPATIBILITY SameMajorVersion ARCH_INDEPENDENT)
+file(WRITE "${eigens}/5.0.1/Eigen3ConfigVersion.cmake" [[
+set(PACKAGE_VERSION 5.0.1)
+set(PACKAGE_VERSION_COMPATIBLE FALSE)
+if(PACKAGE_FIND_VERSION_RANGE)  # 3.4...5 is all of 3.4 to 5
+  if(PACKAGE_FIND_VERSION_MIN VERSION_LESS_EQUAL 5.0.1 AND PACKAGE_FIND_VERSION_MAX_MAJOR GREATER_EQUAL 5)
+    set(PACKAGE_VERSION_COMPATIBLE TRUE)
+  endif()
+elseif(PACKAGE_FIND_VERSION_MAJOR EQUAL 5 AND PACKAGE_FIND_VERSION VERSION_LESS_EQUAL 5.0.1)
+  set(PACKAGE_VERSION_COMPATIBLE TRUE)
+endif()
+]])
+# losskit_finds_eigen(NAME SOURCE OPTIONS...): a test of each version: SOURCE is configured, and Eigen3_DIR is what it was.
+function(losskit_finds_eigen name source)
+  list(JOIN ARGN " " options)
+  foreach(version IN ITEMS 3.4.0 5.0.1)
+    set(build "${CMAKE_CURRENT_BINARY_DIR}/eigen/${name}_${version}")
+    losskit_test(package/eigen_${version}_${name} sh -c "'${CMAKE_COMMAND}' -S '${source}' -B '${build}' -G '${CMAKE_GENERATOR}' \
+'-DCMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER}' '-DEigen3_DIR=${eigens}/${version}' ${options} && \
+grep -q '^Eigen3_DIR:[A-Z]*=${eigens}/${version}$' '${build}/CMakeCache.txt'")
+    set_tests_properties("${losskit_test_prefix}package/eigen_${version}_${name}" PROPERTIES FAIL_REGULAR_EXPRESSION "package \"Eigen3\"")
+  endforeach()
+endfunction()
+foreach(version IN ITEMS 3.4.0 5.0.1)
+  file(WRITE "${eigens}/${version}/Eigen3Config.cmake" "add_library(Eigen3::Eigen INTERFACE IMPORTED)\n")
+endforeach()
+losskit_finds_eigen(find_package "${folder}/find_package" "'-DCMAKE_PREFIX_PATH=${prefix}'")
+losskit_finds_eigen(add_subdirectory "${folder}/add_subdirectory" "'-DLOSSKIT_SOURCE=${PROJECT_SOURCE_DIR}'")
+losskit_finds_eigen(develop "${PROJECT_SOURCE_DIR}" -DLOSSKIT_EIGEN=OFF)
+
 set_tests_properties("${losskit_test_prefix}package/install" PROPERTIES FIXTURES_SETUP "${LOSSKIT_NAME}_installed")
 set_tests_properties("${losskit_test_prefix}package/find_package" "${losskit_test_prefix}package/pkg_config"
+                     "${losskit_test_prefix}package/eigen_3.4.0_find_package" "${losskit_test_prefix}package/eigen_5.0.1_find_package"
                      PROPERTIES FIXTURES_REQUIRED "${LOSSKIT_NAME}_installed")

@@ -496,6 +496,15 @@ TEST_CASE("point losses") {
           loss_value(b, wing, m(x), m(y), ws, {}, PointOutputs<float>{{}, m(losses, 2)});
         },
         {"element_losses", "2 x 4"});
+    // Empty is null and 0 x 0. Null with a shape is not, be it the right one.
+    MatrixView<float> const nulls[]{{nullptr, 3, 4, 4}, {nullptr, 2, 4, 4}, {nullptr, 3, 0, 0}, {nullptr, 0, 4, 4}};
+    for (auto const& null : nulls)
+      for (bool const weighted : {true, false}) {
+        auto const extra = weighted ? PointOutputs<float>{null, {}} : PointOutputs<float>{{}, null};
+        char const *const name = weighted ? "weights" : "element_losses", *const shape = null.rows == 3 ? "3 x" : "x 4";
+        expect_error<ShapeError>([&] { loss_and_gradient(b, wing, m(x), m(y), m(g), ws, {}, extra); }, {name, shape});
+        expect_error<ShapeError>([&] { loss_value(b, wing, m(x), m(y), ws, {}, extra); }, {name, shape});
+      }
     for (float const bad : {-1.0F, static_cast<float>(nan_d), static_cast<float>(inf_d)}) {
       weights[7] = bad;
       expect_error<ParameterError>(
@@ -509,6 +518,9 @@ TEST_CASE("point losses") {
   };
   on(on::serial{});
   on(losskit::on::eigen{});
+  // Without elements null is the memory of any view.
+  MatrixView<float> const none{nullptr, 0, 4, 4};
+  CHECK_NOTHROW(loss_value(on::serial{}, wing, none, none, view(memory), {}, PointOutputs<float>{none, none}));
 }
 
 TEST_CASE("views: a shape that does not fit its memory") {

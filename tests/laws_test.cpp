@@ -5,6 +5,7 @@
 
 #include <numeric>
 
+#include "losskit/backend/eigen.hpp"
 #include "losskit/backend/serial.hpp"
 #include "losskit/head/cosine_layer.hpp"
 #include "problem.hpp"
@@ -161,6 +162,47 @@ TEST_CASE("a whole m1 turns as its angle does, at every half turn and at both en
         CHECK(std::fabs(double(at.slope.v - slope)) <= 2e-15 * double(std::fmax(slope, m1 * near * m1 / s)));
       }
     }
+}
+
+// The angle may lie below 0 or past pi for some cosines, for none, or for all of them.
+TEST_CASE("Clamp is cos(clip(phi, eps, pi - eps)) for every phi, its slope 0 outside") {
+  long double const pi = std::acos(-1.0L);
+  int below = 0, inside = 0, past = 0, all_below = 0, all_past = 0;
+  for (double const m1 : {0.1, 0.5, 1.0, 1.7, 2.0, 4.0, 15.5})
+    for (double const m2 : {-3.1415, -3.0, -1.7, -0.5, -1e-3, 0.0, 1e-3, 0.5, 1.7, 3.0, 3.1415})
+      for (double const eps : {0.0, 1e-4, 0.1, 1.0, 1.57}) {
+        CombinedMargin<Clamp> const margin{m1, m2, 0.2, Clamp{eps}};
+        Kinks const kinks = margin.kinks();
+        for (int k = 0; k < kinks.count; ++k) {
+          long double const theta = std::acos(static_cast<long double>(kinks.at[k])), phi = m1 * theta + m2;
+          CHECK(double(std::fmin(std::fabs(phi - eps), std::fabs(phi - (pi - eps)))) <= 1e-15 * (1 + m1 / double(std::sin(theta))));
+        }
+        CHECK(kinks.count == (m2 < eps && eps < m1 * pi + m2) + (m2 < pi - eps && pi - eps < m1 * pi + m2));
+        all_below += m1 * pi + m2 < eps, all_past += m2 > pi - eps;
+        for (int i = -100; i <= 100; ++i) {
+          float const c = i == 100 ? 1.0F : i == -100 ? -1.0F : static_cast<float>(std::sin(i * 3.14159 / 200));
+          long double const theta = std::acos(static_cast<long double>(c)), phi = m1 * theta + m2;
+          if (std::fabs(phi - eps) < 1e-5L || std::fabs(phi - (pi - eps)) < 1e-5L) continue;
+          bool const low = phi < eps, high = phi > pi - eps;
+          (low ? below : high ? past : inside) += 1;
+          auto const value = std::cos(low ? eps : high ? pi - eps : phi) - 0.2L;
+          auto const at = margin.target(Scalar<double>(double(c)));
+          auto const narrow = margin.target(Scalar<float>(c));
+          INFO(m1 << ", " << m2 << ", " << eps << " at " << c);
+          double const roundings = 2 + m1;  // phi has m1 times that of theta
+          CHECK(std::fabs(double(at.value.v - value)) <= roundings * std::numeric_limits<double>::epsilon());
+          CHECK(std::fabs(double(narrow.value.v - value)) <= roundings * double(std::numeric_limits<float>::epsilon()));
+          if (low || high) {
+            CHECK(at.slope.v == 0);
+            CHECK(narrow.slope.v == 0);
+          } else if (std::fabs(c) < 1) {  // the ends' slopes have a test of their own
+            long double const s = std::sin(theta), slope = m1 * std::sin(phi) / s;
+            CHECK(std::fabs(double(at.slope.v - slope)) <= 4e-15 * m1 * (1 + m1) / double(s));
+            CHECK(std::fabs(double(narrow.slope.v - slope)) <= 1e-6 * m1 * (1 + m1) / double(s));
+          }
+        }
+      }
+  for (int const reached : {below, inside, past, all_below, all_past}) CHECK(reached > 10);
 }
 
 // Rest rules compare with the margin without its rule past pi; annealing mixes that one, not the value.
@@ -541,6 +583,43 @@ TEST_CASE("head: x . dx = 0 and w . dW = 0") {
     orthogonal(h.x, h.dx, h.rows);
     orthogonal(h.w, h.dw, h.classes);
   }
+}
+
+// Up to the largest norm of the type, whose inverse is no normal number any more.
+template <class T, class B>
+void normalised_at_every_length(B const& backend) {
+  idx const width = 37;  // some whole packets and some odd elements
+  std::mt19937 random(3);
+  std::normal_distribution<double> normal;
+  std::vector<double> direction(size(width)), upstream(size(width));
+  double length = 0, along = 0;
+  for (double& d : direction) d = normal(random), length += d * d;
+  for (double& d : direction) d /= std::sqrt(length);
+  for (double& g : upstream) g = normal(random);
+  for (idx j = 0; j < width; ++j) along += direction[size(j)] * upstream[size(j)];
+  double const largest = std::numeric_limits<T>::max(), tolerance = sizeof(T) == 4 ? 1e-6 : 1e-14;
+  for (double const n : {smallest_norm<T> * 1.01, smallest_norm<T> * 1e9, 1e-12, 1.0, 1e9, 1e25, 1e31, largest * 1e-6, largest / 8,
+                         largest / 4, largest * 0.41, largest * 0.99})
+    for (double const unit : {1.0, n}) {  // of dL/dy: that of a loss, and one whose dL/dx has elements of order 1
+      INFO(n << ", " << unit);
+      std::vector<T> x(size(width)), y(size(width)), dy(size(width)), dx(size(width)), norms(1);
+      for (idx j = 0; j < width; ++j) x[size(j)] = T(n * direction[size(j)]), dy[size(j)] = T(unit * 1e-2 * upstream[size(j)]);
+      normalize_rows(backend, losskit::matrix(x, 1, width), losskit::matrix(y, 1, width), norms);
+      normalize_rows_backward(backend, losskit::matrix(y, 1, width), norms, losskit::matrix(dy, 1, width), losskit::matrix(dx, 1, width));
+      CHECK(double(norms[0]) == Approx(n).epsilon(tolerance));
+      for (idx j = 0; j < width; ++j) {
+        double const d = direction[size(j)], slope = unit / n * 1e-2 * (upstream[size(j)] - d * along);
+        CHECK(std::fabs(double(y[size(j)]) - d) <= tolerance);
+        // What is below the smallest normal number may be 0.
+        CHECK(std::fabs(double(dx[size(j)]) - slope) <= 20 * tolerance * 1e-2 * unit / n + 2 * double(std::numeric_limits<T>::min()));
+      }
+    }
+}
+TEST_CASE("normalised rows and their gradient, at every length up to the largest number") {
+  normalised_at_every_length<float>(on::serial{});
+  normalised_at_every_length<float>(losskit::on::eigen{});
+  normalised_at_every_length<double>(on::serial{});
+  normalised_at_every_length<double>(losskit::on::eigen{});
 }
 
 // With FeatureNorm the logit is |x| psi(c): its gradient reaches x through the direction and through the length.

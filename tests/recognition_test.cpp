@@ -230,6 +230,29 @@ TEST_CASE("equal error rate: interpolated between vertices") {
   CHECK(equal_error_rate(c.curve).threshold == 0.5);
 }
 
+TEST_CASE("a curve that is not roc()'s is refused by everything that reads one") {
+  std::vector<RocPoint> const vertices{{infinity, 0, 0}, {0.5, 1, 0}, {0.1, 1, 1}};
+  auto const refused = [](RocCurve const& curve, char const* text) {
+    check_refused<ParameterError>([&] { auc(curve); }, text);
+    check_refused<ParameterError>([&] { equal_error_rate(curve); }, text);
+    check_refused<ParameterError>([&] { tar_at_far(curve, 0.5); }, text);
+    check_refused<ParameterError>([&] { optimistic_accuracy(curve); }, text);
+  };
+  refused({}, "0 vertices, 0 positive and 0 negative pairs");
+  refused({VectorView<RocPoint const>{nullptr, 3}, 1, 1}, "0 vertices");
+  refused({VectorView<RocPoint const>{vertices.data(), 1}, 1, 1}, "1 vertices");
+  refused({view(vertices), 1, 0}, "1 positive and 0 negative");
+  refused({view(vertices), 0, 1}, "0 positive and 1 negative");
+  refused({view(vertices), 1, 2}, "from no accepted pair to all");
+  refused({view(vertices), 2, 1}, "from no accepted pair to all");
+  refused({VectorView<RocPoint const>{vertices.data() + 1, 2}, 1, 1}, "from no accepted pair to all");
+  CHECK(equal_error_rate({view(vertices), 1, 1}).rate == 0);
+  check_refused<ParameterError>([] { equal_error_rate(RocCurve{}); }, "equal_error_rate");
+  // No pairs at all: what is wrong is not the memory.
+  check_refused<ParameterError>([] { verification_accuracy(Doubles{}, Flags{}, ContiguousFolds{2}, VectorView<FoldedPair>{}); },
+                                "0 positive and 0 negative pairs");
+}
+
 TEST_CASE("tar at far: achieved rate, threshold and resolution") {
   // negatives 0.7 0.4 0.3 0.2; positives 0.9 0.6 0.4 0.1
   Curve const c(Pairs{{0.9, 0.7, 0.6, 0.4, 0.4, 0.3, 0.2, 0.1}, {1, 0, 1, 1, 0, 0, 0, 1}});

@@ -5,6 +5,7 @@
 #include <tbb/task_arena.h>
 
 #include <atomic>
+#include <new>
 #include <thread>
 
 #include "losskit/backend/eigen.hpp"
@@ -130,7 +131,7 @@ void same_on_every_executor(idx rows, idx cols, double scale, bool large = false
     CHECK(one == bits_of<T>(losskit::on::eigen{Tbb{threads}}, p, scale, large));
   }
   if (large) return;
-  for (int const claimed : {2, 5, 64}) CHECK(one == bits_of<T>(losskit::on::eigen{Backwards{claimed}}, p, scale, large));
+  for (int const claimed : {-7, 0, 2, 5, 64}) CHECK(one == bits_of<T>(losskit::on::eigen{Backwards{claimed}}, p, scale, large));
   auto const reference = bits_of<T>(on::serial{}, p, scale, large);
   CHECK(reference == bits_of<T>(on::serial{}, p, scale, large));
 }
@@ -184,4 +185,51 @@ TEST_CASE("same bits: the cosine layer and its backward") {
     CHECK(one == layer_bits(losskit::on::eigen{Backwards{threads}}, 0.0F));
     CHECK(two == layer_bits(losskit::on::eigen{Tbb{threads}}, 0.0));
   }
+}
+
+TEST_CASE("an executor that claims no threads is one thread") {
+  for (int const claimed : {0, -1, -1000}) {
+    losskit::on::eigen const backend{Backwards{claimed}};
+    for (auto const placement : {Placement::in_place, Placement::out_of_place, Placement::accumulate, Placement::no_gradient}) {
+      CHECK(backend.scratch_bytes<float>(300, 50000, placement) == losskit::on::eigen{}.scratch_bytes<float>(300, 50000, placement));
+      CHECK(workspace_bytes<float>(backend, 300, 50000, placement) ==
+            workspace_bytes<float>(losskit::on::eigen{}, 300, 50000, placement));
+    }
+  }
+}
+
+// --- exceptions ------------------------------------------------------------------------------------------------------------
+
+namespace {
+
+struct Failed {
+  idx task;
+};
+
+// The executor carries what a task throws to the caller, whatever the number of tasks; afterwards it works as before.
+template <class E>
+void carries_exceptions(E const& executor) {
+  for (idx const tasks : {1, 2, 3, 8, 100}) {
+    INFO(tasks << " tasks");
+    CHECK_THROWS_AS(executor.run(tasks, [](idx) { throw std::bad_alloc(); }), std::bad_alloc);  // on every thread
+    idx failed = -1;
+    try {
+      executor.run(tasks, [&](idx t) {
+        if (t == tasks - 1) throw Failed{t};
+      });
+    } catch (Failed const& e) { failed = e.task; }
+    CHECK(failed == tasks - 1);
+    std::atomic<idx> done{0};
+    executor.run(tasks, [&](idx) { ++done; });
+    CHECK(done == tasks);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("what a task throws reaches the caller") {
+  carries_exceptions(losskit::one_thread{});
+  for (int const threads : {1, 2, 3, 8}) carries_exceptions(openmp{threads});
+  auto const no_memory = [](auto const&, idx) { throw std::bad_alloc(); };
+  CHECK_THROWS_AS(losskit::on::eigen{openmp{3}}.blocks<float>(9, no_memory), std::bad_alloc);
 }

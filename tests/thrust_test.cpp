@@ -2,6 +2,8 @@
 // whole catalogue in float and double, point losses, heads; the same bits on any number of threads.
 #include "losskit/backend/thrust.hpp"
 
+#include <new>
+
 #include "heads.hpp"
 
 #if THRUST_DEVICE_SYSTEM == THRUST_DEVICE_SYSTEM_OMP
@@ -120,4 +122,9 @@ TEST_CASE("no rows, and a batch with a bad label") {
   Problem<float> p(3, 10);
   p.labels[2] = 10;
   CHECK_THROWS_AS(loss_value(backend, loss, p.plain(), view(workspace)), LabelError);
+}
+
+TEST_CASE("what a task throws reaches the caller") {
+  auto const no_memory = [](auto const&, idx) { throw std::bad_alloc(); };
+  for (idx const tasks : {1, 2, 100}) CHECK_THROWS_AS(backend.blocks<float>(tasks, no_memory), std::bad_alloc);
 }

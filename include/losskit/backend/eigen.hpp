@@ -33,7 +33,7 @@ class eigen {
 
   template <class T>
   std::size_t scratch_bytes(idx rows, idx cols, Placement placement) const {
-    return needs_buffers<T>(rows, cols, placement) ? static_cast<std::size_t>(executor_.concurrency()) * 2 * row_bytes<T>(cols) : 0;
+    return needs_buffers<T>(rows, cols, placement) ? static_cast<std::size_t>(concurrency()) * 2 * row_bytes<T>(cols) : 0;
   }
 
   template <class T, class F>
@@ -53,7 +53,7 @@ class eigen {
     // one task a thread, which may find there what it left the last time; what they do not is cut finer, so that none waits long.
     bool const cached = bytes<T>(rows, cols) < past_caches;
     idx const tasks = rows * cols < worth_a_thread ? std::min<idx>(rows, 1)
-                                                   : std::min<idx>(rows, executor_.concurrency() * (buffered || cached ? 1 : 4));
+                                                   : std::min<idx>(rows, concurrency() * (buffered || cached ? 1 : 4));
     executor_.run(tasks, [&](idx task) {
       FlushTiny const flush;
       auto own = plan;
@@ -105,6 +105,9 @@ class eigen {
   // prefetch_bytes: memory's latency at the pace of a row. What is asked for much earlier can leave the caches before its turn.
   static constexpr idx worth_a_thread = 1 << 14, band = 512, prefetch_bytes = 3 << 10;
   static constexpr std::size_t past_caches = std::size_t(32) << 20, half_a_cache = std::size_t(1) << 20;
+
+  // A pool without threads of its own may say 0: its caller is one.
+  idx concurrency() const { return std::max<idx>(1, static_cast<idx>(executor_.concurrency())); }
 
   template <class T>
   static std::size_t row_bytes(idx cols) {

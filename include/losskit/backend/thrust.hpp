@@ -36,6 +36,7 @@
 #include "losskit/team/serial.hpp"
 #else
 #include "losskit/backend/eigen.hpp"
+#include "losskit/executor/first_exception.hpp"
 #endif
 
 namespace losskit::inline LOSSKIT_ISA {
@@ -55,7 +56,9 @@ struct ThrustTasks {
   void run(idx tasks, F const& f) const {
     if (tasks == 1) return f(idx(0));
     using Count = ::thrust::counting_iterator<idx>;
-    ::thrust::for_each(System{}, Count(0), Count(tasks), f);
+    FirstException first;
+    ::thrust::for_each(System{}, Count(0), Count(tasks), [&](idx t) { first.guard([&] { f(t); }); });
+    first.rethrow();
   }
 };
 

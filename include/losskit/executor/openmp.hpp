@@ -6,6 +6,7 @@
 #endif
 
 #include "losskit/core/config.hpp"
+#include "losskit/executor/first_exception.hpp"
 
 // With and without -fopenmp it is another class: units of both kinds may stand in one program.
 #if defined(_OPENMP)
@@ -30,14 +31,18 @@ class openmp {
     if (tasks == 1) return f(0);
 #if defined(_OPENMP)
     int const threads = concurrency();
+    FirstException first;  // one that leaves a parallel region ends the program
     if (tasks > threads) {
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
-      for (idx t = 0; t < tasks; ++t) f(t);
-      return;
-    }
+      for (idx t = 0; t < tasks; ++t) first.guard([&] { f(t); });
+    } else {
 #pragma omp parallel for schedule(static, 1) num_threads(threads)
-#endif
+      for (idx t = 0; t < tasks; ++t) first.guard([&] { f(t); });
+    }
+    first.rethrow();
+#else
     for (idx t = 0; t < tasks; ++t) f(t);
+#endif
   }
 
  private:

@@ -4,7 +4,7 @@
 //
 // so x_i . dL/dx_i = n_i dL/dn_i: without a use of the norm the gradient is orthogonal to the row, and weight decay on a
 // normalised weight changes its length only. A row shorter than smallest_norm has no direction: y = 0 and no gradient.
-// Rows whose squares overflow or vanish are summed again in scaled double.
+// Rows whose squares overflow or vanish are summed again in scaled double: norms up to the largest number of the type are good.
 #pragma once
 #include <cmath>
 #include <type_traits>
@@ -56,6 +56,14 @@ LOSSKIT_HD double norm(Team& team, S const* x, idx n) {
                                   }).sum);
 }
 
+// 1 / n as two factors, one applied after the other: by itself 1 / n is no normal number for the largest n, and may be flushed to 0.
+template <class T>
+struct Inverse {
+  T first, second;
+  LOSSKIT_HD explicit Inverse(double n)
+      : first(n > 1e30 ? T(0x1p-34) : T(1)), second(n < smallest_norm<T> ? T(0) : T(1 / (n * double(first)))) {}
+};
+
 template <class S, class Space>
 struct NormalizeRow {
   using T = computed<S>;
@@ -69,12 +77,11 @@ struct NormalizeRow {
     S* const to = y.row(i);
     double const n = norm(team, from, x.cols);
     bool const none = n < smallest_norm<T>;
-    // A tiny row is lifted first: 1 / n alone may leave the type's range.
-    T const lift = n < 1e-10 ? T(1e10) : T(1), k = none ? T(0) : T(1 / (n * double(lift)));
+    Inverse<T> const inverse(n);
     team.once([&] { norms[i] = T(n); });
     team.each(x.cols, [=](auto at) LOSSKIT_INLINE_LAMBDA {
       using X = std::remove_cv_t<decltype(at.load(from))>;
-      at.store(to, none ? X(T(0)) : X(k) * (X(lift) * at.load(from)));
+      at.store(to, none ? X(T(0)) : X(inverse.second) * (X(inverse.first) * at.load(from)));
     });
   }
 };
@@ -95,12 +102,12 @@ struct NormalizeBackwardRow {
     S* const to = dx.row(i);
     double const n = double(norms[i]);
     bool const none = n < smallest_norm<T>, add = accumulate;
-    double const inverse = none ? 0 : 1 / n;
+    Inverse<T> const inverse(n);
     double const slope = dnorms.data ? double(dnorms[i]) : 0;
-    T const k = T(inverse), along = T(none ? 0 : multiply_add(-dot(team, unit, d, y.cols), inverse, slope));
+    T const along = T(none ? 0 : slope - dot(team, unit, d, y.cols) / n);
     team.each(y.cols, [=](auto at) LOSSKIT_INLINE_LAMBDA {
       using X = std::remove_cv_t<decltype(at.load(d))>;
-      X const g = none ? X(T(0)) : multiply_add(X(k), at.load(d), X(along) * at.load(unit));
+      X const g = none ? X(T(0)) : multiply_add(X(inverse.second), X(inverse.first) * at.load(d), X(along) * at.load(unit));
       add ? at.add(to, g) : at.store(to, g);
     });
   }

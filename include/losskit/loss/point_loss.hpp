@@ -228,13 +228,19 @@ constexpr void expect_point_loss() {
       "losskit: this is not a PointLoss; it needs a name and: template <Number X> Jet<X> operator()(X prediction, X truth) const");
 }
 
+// An empty view is null and 0 x 0. Null with a shape is a mistake.
+template <class T, class Space>
+void expect_shape_or_none(char const* name, MatrixView<T, Space> m, idx rows, idx cols) {
+  if (m.data || m.rows != 0 || m.cols != 0) expect_shape(name, m, rows, cols);
+}
+
 template <class B, class S, class Space>
 void expect_points(B const& backend, MatrixView<S const, Space> x, MatrixView<S const, Space> y, WorkspaceIn<Space> workspace,
                    std::size_t needed, PointOutputs<S, Space> const& extra) {
   expect_matrix("prediction", x);
   expect_shape("truth", y, x.rows, x.cols);
-  if (extra.weights.data) expect_shape("weights", extra.weights, x.rows, x.cols);
-  if (extra.element_losses.data) expect_shape("element_losses", extra.element_losses, x.rows, x.cols);
+  expect_shape_or_none("weights", extra.weights, x.rows, x.cols);
+  expect_shape_or_none("element_losses", extra.element_losses, x.rows, x.cols);
   expect_workspace(workspace, needed);
   for (auto const& in : {extent("prediction", x), extent("truth", y), extent("weights", extra.weights)}) {
     expect_memory(backend, in);

@@ -108,8 +108,8 @@ class AngularMargin {
     far_ = {turn * ::cos(part), turn * ::sin(part), part, whole, turn};
     if constexpr (is<Clamp>) {
       double const first = (rule.eps - m2) / m1, last = (pi - rule.eps - m2) / m1;
-      clip_above_ = first > 0 ? ::cos(first) : 2;
-      clip_below_ = last < pi ? ::cos(last) : -2;
+      clip_above_ = first < 0 ? 2 : first > pi ? -2 : ::cos(first);
+      clip_below_ = last > pi ? -2 : last < 0 ? 2 : ::cos(last);
     }
     break_ = (pi - m2) / m1 < pi ? (m1 == 1 ? -near_.cos : ::cos((pi - m2) / m1)) : -2;
   }
@@ -151,7 +151,7 @@ class AngularMargin {
     return {p.sign * fma(-e, sin_x, cos_x), p.sign * fma(e, cos_x, sin_x), p.turns + floor(x * (1 / pi))};
   }
 
-  // Clamp: which end of [eps, pi - eps] holds phi: 1 past pi - eps, -1 below eps, 0 inside.
+  // Clamp: which end of [eps, pi - eps] holds phi: 1 past pi - eps, -1 below eps, 0 inside or NaN.
   template <class X>
   LOSSKIT_HD int clipped(X c) const {
     return exceeds(c, clip_above_) ? -1 : !exceeds(c, clip_below_) && c <= c ? 1 : 0;
@@ -233,7 +233,8 @@ class AngularMargin {
   PastPi rule_;
   Pole near_, far_;  // P = m2, and P = m1 pi + m2
   double break_;          // the cosine where phi = pi; -2 where there is none
-  double clip_above_ = 2, clip_below_ = -2;  // Clamp: the cosines where phi is eps and pi - eps; +-2 where there are none
+  // Clamp: phi < eps where c > clip_above_, phi >= pi - eps where c <= clip_below_. +-2 where that is so for every theta or for none.
+  double clip_above_ = 2, clip_below_ = -2;
 };
 
 }  // namespace losskit::inline LOSSKIT_ISA

@@ -71,7 +71,7 @@ idx check_pairs(char const* who, VectorView<T> scores, VectorView<Flag> same, Ve
     fail<ShapeError>("%s: %lld scores and %lld truth flags", who, n, static_cast<long long>(same.size));
   if (n > 0 && (!scores.data || !same.data))
     fail<ShapeError>("%s: null scores or flags of %lld pairs", who, n);
-  if (memory.size < needed || !memory.data)
+  if (memory.size < needed || (needed > 0 && !memory.data))
     fail<WorkspaceError>("%s: memory for %lld elements, needed %lld", who,
                          memory.data ? static_cast<long long>(memory.size) : 0LL,
                          static_cast<long long>(needed));
@@ -118,10 +118,30 @@ RocCurve roc(Scores const& scores, Flags const& same, Points&& points) {
 }
 
 // ---- What is read off the curve ---------------------------------------------------------------------------
+//
+// Each call takes a curve as roc() gives it; an empty one, or one that does not lead from (0, 0) to (1, 1), is a
+// ParameterError.
+
+namespace detail {
+
+inline void check_curve(char const* who, RocCurve const& curve) {
+  auto const points = curve.points;
+  if (!points.data || points.size < 2 || curve.positives < 1 || curve.negatives < 1)
+    fail<ParameterError>("%s: a curve of %lld vertices, %lld positive and %lld negative pairs; roc() gives one", who,
+                         static_cast<long long>(points.data ? points.size : 0),
+                         static_cast<long long>(curve.positives), static_cast<long long>(curve.negatives));
+  RocPoint const first = points[0], last = points[points.size - 1];
+  if (first.true_accepts != 0 || first.false_accepts != 0 || last.true_accepts != curve.positives ||
+      last.false_accepts != curve.negatives)
+    fail<ParameterError>("%s: the curve does not lead from no accepted pair to all of them; roc() gives one that does", who);
+}
+
+}  // namespace detail
 
 // The area under the curve by trapezoids = P(positive > negative) + P(equal) / 2 over all positive-negative
 // pairs (the statistic of Mann and Whitney 1947). Rounded once only while positives * negatives < 2^52.
 inline double auc(RocCurve const& curve) {
+  detail::check_curve("auc", curve);
   double twice_area = 0;  // in steps of one positive times one negative
   for (idx i = 1; i < curve.points.size; ++i) {
     RocPoint const a = curve.points[i - 1], b = curve.points[i];
@@ -139,6 +159,7 @@ struct EqualErrorRate {
 // Where FAR = FRR on the curve drawn with straight lines between its vertices. FAR - FRR rises strictly from
 // -1 at the first vertex to 1 at the last, so there is exactly one crossing.
 inline EqualErrorRate equal_error_rate(RocCurve const& curve) {
+  detail::check_curve("equal_error_rate", curve);
   auto const gap = [&](idx i) {  // (FAR - FRR) * positives * negatives, in whole numbers
     RocPoint const p = curve.points[i];
     return static_cast<double>(p.false_accepts) * static_cast<double>(curve.positives) -
@@ -163,6 +184,7 @@ struct TarAtFar {
 // flagged. FAR is compared as the quotient false / negatives: 29 of 100 meets a target of 0.29, though in
 // double 0.29 * 100 < 29.
 inline TarAtFar tar_at_far(RocCurve const& curve, double target) {
+  detail::check_curve("tar_at_far", curve);
   if (!(target >= 0 && target <= 1))
     fail<ParameterError>("tar_at_far: target = %g is outside [0, 1]", target);
   idx i = 0;
@@ -364,8 +386,9 @@ VerificationAccuracy verification_accuracy(Scores const& scores, Flags const& sa
 
 // The best accuracy of any threshold on these very pairs. The threshold has seen what it is judged on:
 // optimistic (never below the strictest verification_accuracy over folds of one size), not to be reported as
-// accuracy on unseen pairs.
+// accuracy on unseen pairs. A curve that is not roc()'s is a ParameterError.
 inline BestAccuracy optimistic_accuracy(RocCurve const& curve, TieRule rule = TieRule::strictest) {
+  detail::check_curve("optimistic_accuracy", curve);
   detail::BestThreshold best;
   for (idx i = 1; i < curve.points.size; ++i)
     best.add(curve.points[i].threshold, curve.points[i].true_accepts - curve.points[i].false_accepts);
