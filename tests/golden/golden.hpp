@@ -95,4 +95,13 @@ struct WarmUpStep {
   double margin;
 };
 
+/// One row of cross-entropy with label smoothing. Its inputs start at `input` of smoothing_inputs: cosines whose logits are
+/// scale * c, or, where scale is 0, logits. d loss / d inputs start at `slope` of smoothing_slopes.
+struct SmoothingCase {
+  int classes, label;
+  double scale, epsilon;
+  int input, slope;
+  double loss;
+};
+
 }  // namespace golden
