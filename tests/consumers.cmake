@@ -34,22 +34,46 @@ losskit_test(no_exceptions no_exceptions)
 losskit_test(no_exceptions_abort ${CMAKE_COMMAND} -D "PROGRAM=$<TARGET_FILE:no_exceptions>"
              -D "TEXT=losskit: ArcMargin: m" -P "${PROJECT_SOURCE_DIR}/cmake/must_abort.cmake")
 
-# --- two instruction sets in one program: whichever unit the linker sees first, each keeps its own functions ---------------
+# What a unit includes beside losskit, and says with `using namespace`, is no hindrance.
+losskit_consumer(beside_program "${folder}/beside_program.cpp")
+losskit_test(beside_program beside_program)
+
+# --- one program of units with different flags: whichever unit the linker sees first, each keeps its own functions ---------
+# losskit_unit(<program> <unit> <flags...>): an object library of one unit, without inlining.
+function(losskit_unit program unit)
+  add_library(${program}_${unit} OBJECT "${folder}/two_units/${program}.cpp")
+  target_link_libraries(${program}_${unit} PRIVATE losskit::losskit)
+  target_compile_options(${program}_${unit} PRIVATE ${losskit_warnings} -O0 ${ARGN})
+  target_compile_definitions(${program}_${unit} PRIVATE UNIT=${unit})
+endfunction()
+# losskit_linked(<program> <order> <libraries> <units...>): the units linked in this order, and run.
+function(losskit_linked program order libraries)
+  list(TRANSFORM ARGN REPLACE "(.+)" "$<TARGET_OBJECTS:${program}_\\1>" OUTPUT_VARIABLE objects)
+  add_executable(${program}_${order} ${objects} "${folder}/two_units/${program}_main.cpp")
+  target_link_libraries(${program}_${order} PRIVATE losskit::losskit ${libraries})
+  losskit_test(${program}_${order} ${program}_${order})
+endfunction()
+
+losskit_unit(flags plain)
+losskit_unit(flags openmp ${OpenMP_CXX_FLAGS})
+losskit_unit(flags no_exceptions -fno-exceptions)
+losskit_linked(flags forward "${OpenMP_CXX_FLAGS}" plain openmp no_exceptions)
+losskit_linked(flags backward "${OpenMP_CXX_FLAGS}" no_exceptions openmp plain)
+
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-  foreach(march IN ITEMS x86-64 x86-64-v3 native)
-    string(MAKE_C_IDENTIFIER "${march}" unit)
-    add_library(isa_${unit} OBJECT "${folder}/two_units/isa.cpp")
-    target_link_libraries(isa_${unit} PRIVATE losskit::losskit)
-    target_compile_options(isa_${unit} PRIVATE ${losskit_warnings} -O0 -march=${march})
-    target_compile_definitions(isa_${unit} PRIVATE UNIT=${unit})
-  endforeach()
-  add_executable(two_isas_forward "${folder}/two_units/isa_main.cpp"
-    $<TARGET_OBJECTS:isa_x86_64> $<TARGET_OBJECTS:isa_x86_64_v3> $<TARGET_OBJECTS:isa_native>)
-  add_executable(two_isas_backward "${folder}/two_units/isa_main.cpp"
-    $<TARGET_OBJECTS:isa_native> $<TARGET_OBJECTS:isa_x86_64_v3> $<TARGET_OBJECTS:isa_x86_64>)
-  foreach(order IN ITEMS forward backward)
-    target_compile_features(two_isas_${order} PRIVATE cxx_std_20)
-    losskit_test(two_isas_${order} two_isas_${order})
+  losskit_unit(isa x86_64 -march=x86-64)
+  losskit_unit(isa x86_64_v3 -march=x86-64-v3)
+  losskit_unit(isa x86_64_v4 -march=x86-64-v4)
+  losskit_linked(isa forward "" x86_64 x86_64_v3 x86_64_v4)
+  losskit_linked(isa backward "" x86_64_v4 x86_64_v3 x86_64)
+
+  # The names in an object: what a linker may merge is the errors' own, at every level of inlining.
+  foreach(level IN ITEMS O0 O2)
+    losskit_unit(symbols ${level} -march=x86-64-v4 -${level} ${OpenMP_CXX_FLAGS}
+                 -Wno-uninitialized $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)  # g++ 12, inside its own AVX-512 intrinsics
+    target_link_libraries(symbols_${level} PRIVATE Eigen3::Eigen)
+    losskit_test(symbols_${level} ${CMAKE_COMMAND} -D "NM=${CMAKE_NM}" -D "OBJECT=$<TARGET_OBJECTS:symbols_${level}>"
+                 -P "${PROJECT_SOURCE_DIR}/cmake/symbols.cmake")
   endforeach()
 endif()
 
@@ -65,6 +89,9 @@ endforeach()
 if(EXISTS "${PROJECT_SOURCE_DIR}/README.md")
   losskit_test(readme ${CMAKE_COMMAND} ${compiled_by} -D PAGE=README.md -D "WORK=${CMAKE_CURRENT_BINARY_DIR}/readme"
                -P "${PROJECT_SOURCE_DIR}/cmake/snippets.cmake")
+  losskit_test(readme_beside_others ${CMAKE_COMMAND} -D "SOURCE=${PROJECT_SOURCE_DIR}" -D "COMPILER=${CMAKE_CXX_COMPILER}"
+               -D "FLAGS=${user_flags} -include ${folder}/beside.hpp" -D PAGE=README.md
+               -D "WORK=${CMAKE_CURRENT_BINARY_DIR}/readme_beside_others" -P "${PROJECT_SOURCE_DIR}/cmake/snippets.cmake")
   losskit_test(readme_table ${CMAKE_COMMAND} -D MODE=check -P "${PROJECT_SOURCE_DIR}/cmake/policy_table.cmake")
 endif()
 losskit_test(layers_broken ${CMAKE_COMMAND} -D "SOURCE=${PROJECT_SOURCE_DIR}"

@@ -94,8 +94,9 @@ void expect_size_or_none(char const* name, VectorView<T, S> v, idx size) {
 }
 template <class T>
 void expect_not_negative(char const* name, VectorView<T const> v) {
+  constexpr T largest = std::numeric_limits<T>::max();
   for (idx i = 0; i < v.size; ++i)
-    if (!(v[i] >= 0 && v[i] <= std::numeric_limits<T>::max()))
+    if (!(v[i] >= 0 && v[i] <= largest))
       fail<ParameterError>("%s[%lld] = %g is not a finite number >= 0", name, ll(i), double(v[i]));
 }
 

@@ -1,5 +1,5 @@
-// Every header, between macros that real systems define (complex.h, rpcndr.h, termios.h, Arduino.h): none of them may be
-// a name of ours. The standard library and third parties come first; theirs are not ours to rename.
+// Every header, between macros that real systems define (complex.h, rpcndr.h, termios.h, Arduino.h, X11's X.h and Xlib.h): none
+// of them may be a name of ours. The standard library and third parties come first; theirs are not ours to rename.
 #include <Eigen/Core>
 #include <array>
 #include <atomic>
@@ -34,6 +34,13 @@
 #define interface losskit_uses_the_macro_interface
 #define unix losskit_uses_the_macro_unix
 #define linux losskit_uses_the_macro_linux
+#define None losskit_uses_the_macro_None +
+#define Bool losskit_uses_the_macro_Bool +
+#define Status losskit_uses_the_macro_Status +
+#define True losskit_uses_the_macro_True +
+#define False losskit_uses_the_macro_False +
+#define Success losskit_uses_the_macro_Success +
+#define Always losskit_uses_the_macro_Always +
 
 #include "all_headers.hpp"
 

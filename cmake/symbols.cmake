@@ -1,0 +1,27 @@
+# Checks what of losskit a linker may merge across units: in an object, every weak symbol of losskit stands in the namespace that
+# LOSSKIT_ISA tags, but for the errors' own functions.
+#
+#   cmake -D NM=<nm> -D OBJECT=<object file> -P cmake/symbols.cmake
+cmake_minimum_required(VERSION 3.23)
+execute_process(COMMAND "${NM}" --defined-only "${OBJECT}" OUTPUT_VARIABLE names COMMAND_ERROR_IS_FATAL ANY)
+string(REGEX MATCHALL "[WVuvw] _Z[A-Z]*N[A-Z]*7losskit[^\n]*" symbols "${names}")
+set(own "7losskit[0-9]+[A-Za-z]*Error")
+set(tagged 0)
+set(errors 0)
+set(untagged "")
+foreach(symbol IN LISTS symbols)
+  string(SUBSTRING "${symbol}" 2 -1 symbol)
+  if(symbol MATCHES "^_Z[A-Z]*N[A-Z]*7losskit[0-9]+isa_")
+    math(EXPR tagged "${tagged} + 1")
+  elseif(symbol MATCHES "^_ZNK?${own}(C[I0-9]|D[0-9]|4what|aS)" OR symbol MATCHES "^_ZT[VIS]N${own}E$")
+    math(EXPR errors "${errors} + 1")
+  else()
+    string(APPEND untagged "  ${symbol}\n")
+  endif()
+endforeach()
+if(untagged)
+  message(FATAL_ERROR "${OBJECT} has weak symbols of losskit outside its tagged namespace:\n${untagged}")
+elseif(tagged LESS 50 OR errors LESS 10)
+  message(FATAL_ERROR "${OBJECT}: only ${tagged} tagged symbols and ${errors} of the errors: is this losskit's?")
+endif()
+message(STATUS "${tagged} weak symbols are tagged; ${errors} are the errors' own")
