@@ -11,7 +11,7 @@ if(NOT LOSSKIT_NVCC)
   return()
 endif()
 
-# `./dev test` puts here what a toolkit may lack: the headers of cuBLAS, cuobjdump.
+# `./dev test all` puts here what a toolkit may lack: the headers of cuBLAS, cuobjdump.
 set(LOSSKIT_CUDA_WHEELS "${PROJECT_SOURCE_DIR}/build/wheels" CACHE PATH "Where the wheels of CUDA's parts were unpacked")
 set(gpu_folder "${CMAKE_CURRENT_SOURCE_DIR}/gpu")
 find_path(losskit_cublas_include cublas_v2.h

@@ -1,8 +1,10 @@
 // The same bits for the same inputs: with any number of threads, on any executor, however the rows are cut, every time.
 #include <doctest/doctest.h>
+#if defined(LOSSKIT_TEST_TBB)
 #include <tbb/global_control.h>
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
+#endif
 
 #include <atomic>
 #include <new>
@@ -34,16 +36,20 @@ struct StdThreads {
     for (auto& thread : pool) thread.join();
   }
 };
-// TBB:
+#if defined(LOSSKIT_TEST_TBB)
 struct Tbb {
   int threads;
   int concurrency() const { return threads; }
   template <class F>
   void run(idx tasks, F f) const {
+    tbb::global_control const enough(tbb::global_control::max_allowed_parallelism, 8);
     tbb::task_arena arena(threads);
     arena.execute([&] { tbb::parallel_for(idx(0), tasks, f, tbb::simple_partitioner()); });
   }
 };
+#else
+using Tbb = StdThreads;  // no TBB here: tests/CMakeLists.txt says so
+#endif
 // One thread that claims to be many and takes the tasks from the back: any cut, in the wrong order.
 struct Backwards {
   int claimed;
@@ -117,7 +123,6 @@ Bits<T> bits_of(B const& backend, Problem<T>& p, double scale, bool large) {
 
 template <class T>
 void same_on_every_executor(idx rows, idx cols, double scale, bool large = false) {
-  tbb::global_control const enough(tbb::global_control::max_allowed_parallelism, 8);
   INFO(rows << " x " << cols << ", s = " << scale << ", " << sizeof(T));
   Problem<T> p(rows, cols, 3);
   if (rows > 2) p.labels[1] = -1;
