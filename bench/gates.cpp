@@ -214,7 +214,7 @@ std::vector<Row> policies(idx rows, idx cols) {
   for_each(scales{}, [&]<class S>(S scale) {
     if constexpr (requires { scale.scale(); }) {
       add("scale", name_of<S>(), call.in_place(MarginSoftmax{NoMargin{}, scale.scale()}));
-    } else if constexpr (DynamicScale<S>) {  // apply: the number that its state says
+    } else if constexpr (Stateful<S>) {  // apply: the number that its state says
       add("scale", name_of<S>(), call.in_place(MarginSoftmax{NoMargin{}, scale.scale(scale.start())}));
     } else {  // one a row, with its gradient
       add("scale", name_of<S>(), [&] {

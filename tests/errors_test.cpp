@@ -113,7 +113,7 @@ struct Call {
   std::vector<std::int64_t> labels{0, 1, 2, 3};
   std::vector<float> weights{1, 1, 1, 1}, class_weights{1, 1, 1, 1, 1, 1}, scales{1, 1, 1, 1}, upstream{1, 1, 1, 1};
   std::vector<float> row_losses = std::vector<float>(4, 7), scale_gradient = std::vector<float>(4, 7);
-  std::vector<SavedRow> saved = std::vector<SavedRow>(4, SavedRow{7, 7, 7, 7});
+  std::vector<SavedRow> saved = std::vector<SavedRow>(4, SavedRow{7, 7, 7, 7, 7, 7, 7});
   std::vector<std::byte> workspace = std::vector<std::byte>(4096, std::byte(7));
   MatrixView<float> cosines{memory.data(), 4, 6, 6}, gradient{memory.data() + 100, 4, 6, 6};
   Workspace ws{workspace.data(), 4096};

@@ -460,7 +460,7 @@ TEST_CASE("a device's fault is the host's error, with row and value") {
   detail::expect_no_fault({});
   CHECK(thrown<LabelError>({Fault::label, 7, -3}) == "labels[7] = -3 is outside [0, C)");
   CHECK(thrown<ParameterError>({Fault::weight, 5, -0.5}) == "weights: that of row 5, -0.5, is not a finite number >= 0");
-  CHECK(thrown<ParameterError>({Fault::scale, 6, 60}) == "scales: that of row 6, 60, is outside [0, scale_ceiling]");
+  CHECK(thrown<ParameterError>({Fault::scale, 6, 60}) == "scales: that of row 6, 60, is outside [0, scale_ceiling], at most largest_scale");
 }
 
 TEST_CASE("a state on a device: advance writes it, rows read it, and a bad one is every row's fault") {

@@ -359,17 +359,17 @@ TEST_CASE("a row of 2^31 + 1000 classes: each lane's part, its sums and its grad
     Team team(OneOfMany{int(lane), int(many), &memory});
     auto target = no_target<float>();
     target.cosine = -2;  // below every class: the rank counts them
-    RowState<float, Bounded<float>, false> reading{target}, keeping{target};
-    open_row<false>(team, c, Classes::whole(n), y, Nothing{}, PlainRest{}, exp_of, reading);
+    RowState<float, Bounded<float>, Asked<>> reading{target}, keeping{target};
+    open_row(team, c, Classes::whole(n), y, Nothing{}, PlainRest{}, exp_of, reading);
     auto const kept = team.keep(g);
     team.prefetch_row(c, n);
-    open_row<false>(team, c, Classes::whole(n), y, kept, PlainRest{}, exp_of, keeping);
+    open_row(team, c, Classes::whole(n), y, kept, PlainRest{}, exp_of, keeping);
     auto const &read = reading.sums, &sums = keeping.sums;
     CHECK(read.z.v == doctest::Approx(sum).epsilon(1e-6));
     CHECK(sums.z.v == doctest::Approx(sum).epsilon(3e-5));
     CHECK(static_cast<idx>(read.above.v) == classes);
     CHECK(static_cast<idx>(sums.above.v) == classes);
-    team.finish(kept, g, n, y, {2, 7});
+    team.finish(kept, g, n, y, {2, 0, 7});
     idx wrong = 0;
     for (idx pack = lane; pack <= last; pack += many)
       for (idx j = 4 * pack - 2; j < 4 * pack + 4; ++j) {  // its own, and the neighbours of another lane

@@ -130,7 +130,7 @@ TEST_CASE("inside [0, pi] every margin is cos(m1 theta + m2) - m3, whatever its 
       INFO(margin.m1() << ' ' << margin.m2() << ' ' << margin.m3() << " at " << theta);
       CHECK(at.value.v == Approx(std::cos(phi) - margin.m3()).epsilon(1e-13));
       CHECK(at.slope.v == Approx(margin.m1() * std::sin(phi) / std::sin(theta)).epsilon(1e-12));
-      CHECK(margin.raw(Scalar<double>(std::cos(theta))).v == Approx(std::cos(phi) - margin.m3()).epsilon(1e-13));
+      CHECK(threshold_of(margin, Scalar<double>(std::cos(theta))).v == Approx(std::cos(phi) - margin.m3()).epsilon(1e-13));
     }
   };
   for (double const m : {-0.6, 0.1, 0.5, 1.2}) {
@@ -211,10 +211,10 @@ TEST_CASE("raw past the break: no rule, mixed by Annealed") {
   for (double const c : {-0.99, -0.9, -0.7, 0.0, 0.5}) {
     double const plain = std::cos(std::acos(c) + m);
     Scalar<double> const x = c;
-    CHECK(ArcMargin{m}.raw(x).v == Approx(plain));
-    CHECK(ArcMargin<LegacyLinear>{m}.raw(x).v == Approx(plain));
-    CHECK(CombinedMargin<Clamp>{1.0, m, 0.2}.raw(x).v == Approx(plain - 0.2));
-    CHECK(Annealed<ArcMargin<LegacyLinear>>{ArcMargin<LegacyLinear>{m}, 3}.raw(x).v == Approx((3 * c + plain) / 4));
+    CHECK(threshold_of(ArcMargin{m}, x).v == Approx(plain));
+    CHECK(threshold_of(ArcMargin<LegacyLinear>{m}, x).v == Approx(plain));
+    CHECK(threshold_of(CombinedMargin<Clamp>{1.0, m, 0.2}, x).v == Approx(plain - 0.2));
+    CHECK(threshold_of(Annealed<ArcMargin<LegacyLinear>>{ArcMargin<LegacyLinear>{m}, 3}, x).v == Approx((3 * c + plain) / 4));
     CHECK(threshold_of(NoMargin{}, x).v == c);
   }
 }

@@ -63,7 +63,7 @@ inline long double half_spacing<Bfloat16>(long double x) {
 
 }  // namespace test
 
-namespace losskit::inline LOSSKIT_ISA {
+namespace losskit {
 template <>
 struct stored_number<test::Half> {
   using computed = float;
@@ -74,4 +74,4 @@ struct stored_number<test::Bfloat16> {
   using computed = float;
   static constexpr double epsilon = 0x1p-7, largest = 0x1.fep127;
 };
-}  // namespace losskit::inline LOSSKIT_ISA
+}  // namespace losskit

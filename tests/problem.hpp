@@ -33,7 +33,7 @@ struct AnyMargin<Policies<M...>> {
   template <Number X>
   Jet<X> target(X c) const { return std::visit([&](auto const& m) { return m.target(c); }, margin); }
   template <Number X>
-  X raw(X c) const { return std::visit([&](auto const& m) { return threshold_of(m, c); }, margin); }
+  MarginJet<X> margin_jet(X c) const { return std::visit([&](auto const& m) { return margin_jet_of(m, c); }, margin); }
   char const* own_name() const { return std::visit([](auto const& m) { return std::remove_cvref_t<decltype(m)>::name; }, margin); }
   bool exact() const {
     return std::visit([](auto const& m) { return testing_exact<std::remove_cvref_t<decltype(m)>>(); }, margin);

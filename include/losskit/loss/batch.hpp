@@ -75,8 +75,8 @@ template <class T, class Space = host>
 struct Outputs {
   VectorView<T, Space> row_losses{};      // weight_i L_i, before any mean
   VectorView<T, Space> scale_gradient{};  // dJ/ds_i
-  VectorView<T, Space> margin_gradient{};  // dJ/dm_i, m_i of Batch::margins or the margin's own
   VectorView<SavedRow, Space> saved{};    // for loss_gradient
+  VectorView<T, Space> margin_gradient{};  // dJ/dm_i, m_i of Batch::margins or the margin's own (Arc, Cos)
 };
 
 // What a device finds wrong in numbers that the host cannot read: the first such row. Rows like it have no loss and a zero
@@ -136,8 +136,8 @@ template <class T, class S, class F>
 constexpr void for_each_view(Outputs<T, S> const& out, F const& f) {
   f("row_losses", out.row_losses, Per::row);
   f("scale_gradient", out.scale_gradient, Per::row);
-  f("margin_gradient", out.margin_gradient, Per::row);
   f("saved", out.saved, Per::row);
+  f("margin_gradient", out.margin_gradient, Per::row);
 }
 template <class T, class S>
 constexpr std::size_t count_views(Outputs<T, S> const& out) {

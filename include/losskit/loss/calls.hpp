@@ -185,7 +185,7 @@ void loss_gradient(B const& backend, L const& loss, Batch<T, I, S> const& batch,
     detail::expect_shape("gradient", g, rows, cols);
     detail::expect_size("saved", rows_saved, rows);
     detail::expect_same_or_apart("cosines", batch.cosines, "gradient", g, !accumulate);
-    detail::expect_outputs(backend, batch, g, WorkspaceIn<S>{}, Outputs<computed<T>, S>{{}, scale_gradient, margin_gradient, {}});
+    detail::expect_outputs(backend, batch, g, WorkspaceIn<S>{}, Outputs<computed<T>, S>{{}, scale_gradient, {}, margin_gradient});
     detail::expect_all_apart({detail::extent("gradient", g), detail::extent("saved", rows_saved),
                               detail::extent("scale_gradient", scale_gradient), detail::extent("margin_gradient", margin_gradient)});
     detail::RowPolicies<L, T, I, S> const policies(loss, batch, options);

@@ -145,7 +145,7 @@ void logits_backward(B const& backend, L const& loss, Batch<T, I, S> const& batc
     detail::expect_same_or_apart("cosines", batch.cosines, "gradient", g, !accumulate);
     detail::expect_same_or_apart("logits_gradient", dz, "gradient", g, !accumulate);
     detail::expect_apart(detail::extent("scale_gradient", scale_gradient), detail::extent("logits_gradient", dz));
-    detail::expect_outputs(backend, batch, g, WorkspaceIn<S>{}, Outputs<computed<T>, S>{{}, scale_gradient, {}, {}});
+    detail::expect_outputs(backend, batch, g, WorkspaceIn<S>{}, Outputs<computed<T>, S>{{}, scale_gradient, {}});
     detail::RowPolicies<L, T, I, S> const policies(loss, batch, options);
     auto const held = detail::as_rows_hold(policies);
     detail::LogitsBackwardRow<typename decltype(policies)::Rest, decltype(held), T, S> const row{held, loss.rest, batch.cosines, dz, g, accumulate, scale_gradient};

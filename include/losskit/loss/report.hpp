@@ -9,6 +9,7 @@
 #include "losskit/loss/batch.hpp"
 #include "losskit/loss/tally.hpp"
 #include "losskit/loss/workspace.hpp"
+#include "losskit/team/cosines.hpp"
 
 namespace losskit::inline LOSSKIT_ISA::detail {
 
