@@ -26,8 +26,8 @@ void with_margin(golden::CurricularCase const& c, F const& f) {
 
 template <class T, class B, class M>
 void expect_case(B const& backend, golden::CurricularCase const& c, M const& margin) {
-  INFO(std::string(M::name) << " " << c.m << ", t = " << c.t << ", s = " << c.scale << ", C = " << c.classes << ", label " << c.label << ", input "
-               << c.input << ", " << sizeof(T) << " bytes");
+  INFO(std::string(M::name) << " " << c.m << ", t = " << c.t << ", s = " << c.scale << ", C = " << c.classes << ", label " << c.label
+                            << ", input " << c.input << ", " << sizeof(T) << " bytes");
   idx const n = c.classes;
   std::vector<T> cosines;
   long double largest = 0;
