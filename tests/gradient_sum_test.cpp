@@ -182,7 +182,8 @@ template <class S>
 bool fits(Case const& c) {
   double const mean = c.reduction == Reduction::none || c.reduction == Reduction::sum ? 1 : double(c.rows);
   double const weight = c.reduction == Reduction::weighted_mean ? 1 : 2 * c.weight;  // rows of 1, 1.5 and 2 of that weight
-  return (c.row_scales ? std::max(c.s, 30.0) : c.s) * weight * 2 * c.upstream / mean < stored_number<S>::largest / 2 || stored_number<S>::largest > 1e30;
+  double const s = c.row_scales ? std::max(c.s, 30.0) : c.s;
+  return stored_number<S>::largest > 1e30 || s * weight * 2 * c.upstream / mean < stored_number<S>::largest / 2;
 }
 
 // Every factor against every scale, in a small batch: `of_each` of the 120 combinations for each scale, other ones each time. All

@@ -104,4 +104,13 @@ struct SmoothingCase {
   double loss;
 };
 
+/// One row of CurricularFace for a given t. Its cosines start at `input` of curricular_inputs, d loss / d cosines at `slope` of
+/// curricular_slopes.
+struct CurricularCase {
+  Kind kind;
+  double m, t, scale;
+  int classes, label, input, slope;
+  double loss;
+};
+
 }  // namespace golden
