@@ -62,10 +62,11 @@ losskit_linked(flags backward "${OpenMP_CXX_FLAGS}" no_exceptions openmp plain)
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   losskit_unit(isa x86_64 -march=x86-64)
+  losskit_unit(isa x86_64_v2 -march=x86-64-v2)
   losskit_unit(isa x86_64_v3 -march=x86-64-v3)
   losskit_unit(isa x86_64_v4 -march=x86-64-v4)
-  losskit_linked(isa forward "" x86_64 x86_64_v3 x86_64_v4)
-  losskit_linked(isa backward "" x86_64_v4 x86_64_v3 x86_64)
+  losskit_linked(isa forward "" x86_64 x86_64_v2 x86_64_v3 x86_64_v4)
+  losskit_linked(isa backward "" x86_64_v4 x86_64_v3 x86_64_v2 x86_64)
 
   # The names in an object: what a linker may merge is the errors' own, at every level of inlining.
   foreach(level IN ITEMS O0 O2)

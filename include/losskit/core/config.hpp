@@ -46,8 +46,12 @@
 #define LOSSKIT_SET isa_avx2_fma
 #elif defined(__AVX2__)
 #define LOSSKIT_SET isa_avx2
+#elif defined(__AVX__) && defined(__FMA__)
+#define LOSSKIT_SET isa_avx_fma
 #elif defined(__AVX__)
 #define LOSSKIT_SET isa_avx
+#elif defined(__SSE4_1__)
+#define LOSSKIT_SET isa_sse4_1
 #elif defined(__ARM_NEON)
 #define LOSSKIT_SET isa_neon
 #else

@@ -19,4 +19,4 @@ struct Unit {
   void (*fails)();                  // ShapeError
   bool (*catches)(void (*fails)());  // as ShapeError, with the text of fails
 };
-extern Unit const unit_x86_64, unit_x86_64_v3, unit_x86_64_v4;
+extern Unit const unit_x86_64, unit_x86_64_v2, unit_x86_64_v3, unit_x86_64_v4;

@@ -1,4 +1,4 @@
-// Units built for three instruction sets in one program. Where two sets differ, their functions do: otherwise the linker would
+// Units built for four instruction sets in one program. Where two sets differ, their functions do: otherwise the linker would
 // keep one of the two, and an old machine would run into a new machine's instructions. Plain types are the same in all: an object
 // or an error of one unit is another's.
 #include <cmath>
@@ -40,9 +40,10 @@ double loss_by(Unit const& makes, Unit const& computes, Unit const& reads) {
 }  // namespace
 
 int main() {
-  Unit const* units[3];
+  Unit const* units[4];
   int count = 0;
   units[count++] = &unit_x86_64;
+  if (__builtin_cpu_supports("sse4.2")) units[count++] = &unit_x86_64_v2;
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2")) units[count++] = &unit_x86_64_v3;
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd"))
@@ -65,6 +66,6 @@ int main() {
       double const loss = loss_by(a, b, a);
       expect(std::abs(loss - expected) <= 1e-5 * expected, "another loss", a, b);
     }
-  std::printf("%d of 3 units ran here; loss %.9f\n", count, expected);
+  std::printf("%d of 4 units ran here; loss %.9f\n", count, expected);
   return wrong;
 }
