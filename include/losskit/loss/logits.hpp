@@ -30,7 +30,8 @@ struct LogitsRow {
     auto const f = [=, rest = at_row(rest, start.rest)](Sums& sum, auto at, X raw, X x) LOSSKIT_INLINE_LAMBDA {
       X const r = rest.rest(x, threshold).value;
       at.store(out, s * r);
-      sum.add(ClassTerms<X, decltype(raw < c_y)>{r, r, X(0), !(raw < c_y), raw > threshold});
+      sum.add_but_e(ClassTerms<X, decltype(raw < c_y)>{r, r, X(0), !(raw < c_y), raw > threshold});
+      sum.z = sum.z + r;
     };
     OddCosines odd;
     RowSums<Scalar<double>, Asked<>> sums;

@@ -68,12 +68,12 @@ class RowPoliciesRef {
         start_([](void const* p, idx i) { return static_cast<P const*>(p)->start(i); }),
         objective_([](void const* p, D log_p, D mean_log_p) { return static_cast<P const*>(p)->objective(log_p, mean_log_p); }) {}
 
-  RowStart<S> start(idx i) const { return start_(policies_, i); }
+  RowStart<computed<S>> start(idx i) const { return start_(policies_, i); }
   ObjectiveJet<D> objective(D log_p, D mean_log_p) const { return objective_(policies_, log_p, mean_log_p); }
 
  private:
   void const* policies_;
-  RowStart<S> (*start_)(void const*, idx);
+  RowStart<computed<S>> (*start_)(void const*, idx);
   ObjectiveJet<D> (*objective_)(void const*, D, D);
 };
 
@@ -185,7 +185,7 @@ struct LossRow {
     Stretches const stretches = open_row(team, c, all, start.label, kept, rest, exp_of, state);
     auto const known = after_sums(exp_of, state.sums);
     auto const objective = [this](auto log_p, auto mean_log_p) { return policies.objective(log_p, mean_log_p); };
-    RowEnd const end = close_row(state.sums, start.target, known.scale(), known.shift(), all.total, objective, start.weight);
+    RowEnd const end = close_row(state.sums, start.target, known.scale(), known.shift_above(start.target.psi.value), all.total, objective, start.weight);
     team.once([&] {
       fill<takes_logits<Rest>>(records[i], start.target.cosine, end.loss, state.sums, state.odd);
       write_outputs(i, start, end, top_of(state.sums));

@@ -38,7 +38,9 @@ struct Bounded {
   template <class X>
   LOSSKIT_HD LOSSKIT_INLINE X operator()(X r) const { return exp2_of(X(k), X(k_low), r, X(h)); }
   LOSSKIT_HD double scale() const { return product(double(k) + double(k_low), ln2); }
+  // The logit that e is relative to, and how far that is above the logit of psi.
   LOSSKIT_HD double shift() const { return product(double(h), ln2); }
+  LOSSKIT_HD double shift_above(double psi) const { return multiply_add(-scale(), psi, shift()); }
 
   // The largest power of two in use, one below the type's own. In double less by 76: s / Z is a double too, and weights and
   // upstream factors multiply it.
@@ -71,7 +73,9 @@ struct Paired {
   template <class X>
   LOSSKIT_HD LOSSKIT_INLINE X operator()(X r) const { return exp2_of(X(k), X(k_low), max(r - X(m), X(floor)), X(h)); }
   LOSSKIT_HD double scale() const { return product(double(k) + double(k_low), ln2); }
+  // As above. The difference comes before the products: near each other, huge logits lose nothing.
   LOSSKIT_HD double shift() const { return product(at(), ln2); }
+  LOSSKIT_HD double shift_above(double psi) const { return multiply_add(scale(), double(m) - psi, product(double(h), ln2)); }
   // The logit that e is relative to, in base 2.
   LOSSKIT_HD double at() const { return multiply_add(double(k) + double(k_low), double(m), double(h)); }
 

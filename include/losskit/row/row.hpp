@@ -92,10 +92,15 @@ class OpenClass {
 
   template <class At>
   LOSSKIT_HD LOSSKIT_INLINE void operator()(Sums& sums, At const& at, X raw, X x) const {
-    auto const r = rest_.rest(x, threshold_);
-    X const e = number_exp_of_(r.value);
-    if constexpr (!std::is_same_v<Kept, Nothing>) at.store(kept_, times_slope<Rest>(e, r.slope));
-    sums.add(ClassTerms<X, decltype(raw > x)>{e, r.value, slope_by_threshold(r), !(raw < c_y_), raw > threshold_});
+    X const e = but_e(sums, at, raw, x);
+    sums.z = sums.z + e;
+  }
+  // Four packets: their e are added to each other first, so that thousands of equal ones lose little.
+  template <class At>
+  LOSSKIT_INLINE void four(Sums& sums, At const& at, idx width, X x0, X x1, X x2, X x3) const {
+    X const e0 = but_e(sums, at, x0, x0), e1 = but_e(sums, At{at.j + width}, x1, x1);
+    X const e2 = but_e(sums, At{at.j + 2 * width}, x2, x2), e3 = but_e(sums, At{at.j + 3 * width}, x3, x3);
+    sums.z = sums.z + ((e0 + e1) + (e2 + e3));
   }
 
   // What a pair needs: r, to find the largest; and e from now on relative to that, or as it was where it reaches so far.
@@ -119,6 +124,15 @@ class OpenClass {
   }
 
  private:
+  // What a class brings to every sum but z; its e.
+  template <class At>
+  LOSSKIT_HD LOSSKIT_INLINE X but_e(Sums& sums, At const& at, X raw, X x) const {
+    auto const r = rest_.rest(x, threshold_);
+    X const e = number_exp_of_(r.value);
+    if constexpr (!std::is_same_v<Kept, Nothing>) at.store(kept_, times_slope<Rest>(e, r.slope));
+    sums.add_but_e(ClassTerms<X, decltype(raw > x)>{e, r.value, slope_by_threshold(r), !(raw < c_y_), raw > threshold_});
+    return e;
+  }
   template <class R>
   LOSSKIT_HD LOSSKIT_INLINE static X slope_by_threshold(R const& r) {
     if constexpr (requires { r.by_threshold; }) return r.by_threshold; else return X(0);
@@ -188,14 +202,14 @@ struct RowEnd {
   double margin_slope = 0;  // dL/dm, m the margin's number of this row
 };
 
-// s: the scale; shift: the logit that e is relative to. `weight` is the row's own; reduction and upstream factors are the
+// s: the scale; above: how far the logit that e is relative to is above the target's. `weight` is the row's own; reduction and upstream factors are the
 // caller's to multiply.
 template <class T, class Sums, class Objective>
-LOSSKIT_HD RowEnd close_row(Sums const& sums, Target<T> const& target, double s, double shift, idx classes, Objective const& objective,
+LOSSKIT_HD RowEnd close_row(Sums const& sums, Target<T> const& target, double s, double above, idx classes, Objective const& objective,
                             double weight) {
   using D = Scalar<double>;  // no compiler chooses how its products are rounded
   constexpr bool uniform = Sums::template has<RestSum>;
-  D const scale = s, psi = target.psi.value, z = sums.z, x = multiply_add(-scale, psi, D(shift)), count = double(classes);
+  D const scale = s, psi = target.psi.value, z = sums.z, x = above, count = double(classes);
   bool const alone = z.v == 0;                         // one class: p = 1
   D const odds = alone ? x - x : z * D(::exp(x.v));    // a NaN target stays NaN
   bool const finite = odds.v <= 1e300;                 // beyond, p is 0 in every digit

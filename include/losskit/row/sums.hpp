@@ -63,8 +63,7 @@ struct RowSums<X, Asked<A...>> : AskedSum<X, A>... {
   LOSSKIT_HD LOSSKIT_INLINE X const& get() const { return static_cast<AskedSum<X, B> const&>(*this).value; }
 
   template <class Mask>
-  LOSSKIT_HD LOSSKIT_INLINE void add(ClassTerms<X, Mask> const& t) {
-    z = z + t.e;
+  LOSSKIT_HD LOSSKIT_INLINE void add_but_e(ClassTerms<X, Mask> const& t) {
     above = select(t.is_above, above + 1, above);
     hard = select(t.is_hard, hard + 1, hard);
     ((get<A>() = A::added(get<A>(), t)), ...);

@@ -32,7 +32,7 @@ class SerialTeam {
  public:
   using number = Scalar<T>;
   static constexpr bool keeps = true;
-  static constexpr idx block = 1;
+  static constexpr idx block = 256;  // of a sum: a longer one, added to one by one, loses more
 
   // `buffer`: n numbers for e to wait in, or null to let it wait in the gradient itself.
   LOSSKIT_HD explicit SerialTeam(T* buffer = nullptr, bool accumulate = false) : buffer_(buffer), accumulate_(accumulate) {}
@@ -51,11 +51,15 @@ class SerialTeam {
   template <class Sums, class Total, class F>
   LOSSKIT_HD void sum(T const* c, idx n, idx hole, OddCosines& odd, Sums zero, Total& total, F f) const {
     if constexpr (paired_pass<F>) f.set_relative_to(top(c, n, hole, f));
-    for (idx j = 0; j < n; ++j) {
-      Sums one = zero;
-      f(one, At{j}, number(c[j]), in_range<F>(c[j], odd));
-      if (j != hole) total.add(placed_by(f, one.map(widen)));
-      else if constexpr (paired_pass<F>) f.forget(At{j}, 0);
+    for (idx begin = 0; begin < n; begin += block) {
+      auto part = zero.map(widen);
+      for (idx j = begin; j < n && j < begin + block; ++j) {
+        Sums one = zero;
+        f(one, At{j}, number(c[j]), in_range<F>(c[j], odd));
+        if (j != hole) part.add(one.map(widen));
+        else if constexpr (paired_pass<F>) f.forget(At{j}, 0);
+      }
+      total.add(placed_by(f, part));
     }
   }
 

@@ -245,10 +245,15 @@ class SimdTeam {
         for (idx k = 0; k < 4 * W; k += W) __builtin_prefetch(soon + j + k, 0, 2);
         if (filled)
           for (idx k = 0; k < 4 * W; k += W) __builtin_prefetch(filled + j + k, 1, 2);
-        hot_pipelined(At{j}), hot(sums, At{j}, x0, x0);
-        hot_pipelined(At{j + W}), hot(sums, At{j + W}, x1, x1);
-        hot_pipelined(At{j + 2 * W}), hot(sums, At{j + 2 * W}, x2, x2);
-        hot_pipelined(At{j + 3 * W}), hot(sums, At{j + 3 * W}, x3, x3);
+        if constexpr (requires { hot.four(sums, At{j}, W, x0, x1, x2, x3); }) {
+          for (idx k = 0; k < 4 * W; k += W) hot_pipelined(At{j + k});
+          hot.four(sums, At{j}, W, x0, x1, x2, x3);
+        } else {
+          hot_pipelined(At{j}), hot(sums, At{j}, x0, x0);
+          hot_pipelined(At{j + W}), hot(sums, At{j + W}, x1, x1);
+          hot_pipelined(At{j + 2 * W}), hot(sums, At{j + 2 * W}, x2, x2);
+          hot_pipelined(At{j + 3 * W}), hot(sums, At{j + 3 * W}, x3, x3);
+        }
       }
       for (; j < stop; j += W) {
         P const x = P::load(c + j);

@@ -141,9 +141,24 @@ Verdict check_objective(O const& objective) {
   Verdict v;
   std::vector<double> points;
   for (double x = 1e-9; x < 300; x *= 1.37) points.push_back(-x);
-  detail::check_jet(v, O::name, [&](auto log_p) { return objective(log_p); }, points, kinks_of(objective), true, -1e300, 0);
-  auto const certain = objective(Scalar<double>(0.0));
-  v.expect(std::isfinite(certain.value.v) && std::isfinite(certain.slope.v), O::name, "finite at p = 1", 0, certain.slope.v, 0);
+  if constexpr (MeanObjective<O>) {  // each slope with the other argument held
+    for (double const held : {-1e-9, -0.3, -2.0, -40.0}) {
+      auto const by_log_p = [&](auto log_p) {
+        auto const o = objective(log_p, decltype(log_p)(held));
+        return Jet<decltype(log_p)>{o.value, o.slope};
+      };
+      auto const by_mean = [&](auto mean_log_p) {
+        auto const o = objective(decltype(mean_log_p)(held), mean_log_p);
+        return Jet<decltype(mean_log_p)>{o.value, o.by_mean};
+      };
+      detail::check_jet(v, O::name, by_log_p, points, kinks_of(objective), true, -1e300, 0);
+      detail::check_jet(v, O::name, by_mean, points, kinks_of(objective), true, -1e300, 0);
+    }
+  } else {
+    detail::check_jet(v, O::name, [&](auto log_p) { return objective(log_p); }, points, kinks_of(objective), true, -1e300, 0);
+    auto const certain = objective(Scalar<double>(0.0));
+    v.expect(std::isfinite(certain.value.v) && std::isfinite(certain.slope.v), O::name, "finite at p = 1", 0, certain.slope.v, 0);
+  }
   return v;
 }
 
