@@ -103,10 +103,12 @@ class OpenClass {
     sums.z = sums.z + ((e0 + e1) + (e2 + e3));
   }
 
-  // What a pair needs: r, to find the largest; and e from now on relative to that, or as it was where it reaches so far.
+  // What a pair needs: r, to find the largest of the classes that come next; and e relative to that from then on, unless it is
+  // relative to one already that reaches so far.
   LOSSKIT_HD LOSSKIT_INLINE X rest_of(X x) const { return rest_.rest(x, threshold_).value; }
-  LOSSKIT_HD bool reaches(double top) const { return exp_of_.reaches(top); }
+  LOSSKIT_HD bool reaches(double top) const { return relative_ && exp_of_.reaches(top); }
   LOSSKIT_HD void set_relative_to(double top) {
+    relative_ = true;
     top_ = top;
     exp_of_ = exp_of_.relative_to(top);
     number_exp_of_ = exp_of_.template of_numbers<X>();
@@ -143,6 +145,7 @@ class OpenClass {
   decltype(std::declval<Exp>().template of_numbers<X>()) number_exp_of_;
   X c_y_, threshold_;
   Kept kept_;
+  bool relative_ = false;
   double top_ = 0;
 };
 
@@ -167,7 +170,9 @@ LOSSKIT_HD Stretches open_row(Team& team, S const* c, Classes part, idx y, Kept 
   using T = computed<S>;
   using Open = OpenClass<X, Rest, Exp, Kept, List>;
   constexpr bool keeps = !std::is_same_v<Kept, Nothing>, logits = takes_logits<Rest>;
-  Open const f(rest, exp_of, X(state.target.cosine), X(state.target.threshold), kept);
+  Open f(rest, exp_of, X(state.target.cosine), X(state.target.threshold), kept);
+  if constexpr (Exp::paired)
+    if (state.sums.begun()) f.set_relative_to(state.sums.top);  // as a whole row would go on
   OddCosines odd;
   Stretches stretches;
   idx const hole = part.place_of(y);

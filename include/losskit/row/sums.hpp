@@ -97,6 +97,7 @@ struct PairedSums : RowSums<Scalar<double>, List> {
   using Sums = RowSums<Scalar<double>, List>;
   static constexpr double none = -1.7e308;  // lower than any; finite, so that a difference is never NaN
   double top = 0, at = none;
+  LOSSKIT_HD bool begun() const { return at > none; }
 
   // Where both are at whole numbers the power of two is exact.
   LOSSKIT_HD void add(PairedSums b) {

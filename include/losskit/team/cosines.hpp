@@ -36,8 +36,8 @@ LOSSKIT_HD T clamped_cosine(T c, Odd& odd) {
 
 // A pass over the classes of a row, f(sums, at, raw, c), may say of itself:
 //   logits   any number but NaN and infinity is in range: nothing is checked or clamped
-//   paired   e is relative to a logit of the row: f.rest_of(c) gives what the largest is sought of, f.set_relative_to(top) takes it,
-//            f.placed(sums) are the sums with it
+//   paired   e is relative to a logit of the row: f.rest_of(c) gives what the largest is sought of; where f.reaches(top) does not
+//            hold, f.set_relative_to(top) takes it, and f.at() is its logit; f.placed(sums) are the sums with it
 template <class F>
 inline constexpr bool over_logits = requires { requires F::logits; };
 template <class F>

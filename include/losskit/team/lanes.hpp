@@ -126,7 +126,7 @@ class LaneTeam {
   template <class Sums, class Total, class F>
   LOSSKIT_HD LOSSKIT_INLINE void sum(S const* c, idx n, idx hole, OddCosines& odd, Sums zero, Total& total, F f) {
     begin_walk(c);
-    if constexpr (paired_pass<F>) f.set_relative_to(top(n, hole, f, [=](At const& at) LOSSKIT_INLINE_LAMBDA { return at.load(c); }));
+    if constexpr (paired_pass<F>) set_relative(f, n, hole, [=](At const& at) LOSSKIT_INLINE_LAMBDA { return at.load(c); });
     auto part = begin_sum(hole, zero);
     Walk w = walk(n);
     while (w.has()) {
@@ -147,7 +147,7 @@ class LaneTeam {
     auto const copied = [](At const& at) LOSSKIT_INLINE_LAMBDA { return P::load(reinterpret_cast<S const*>(at.kept)); };
     group_.wait_copies();  // of prefetch_row
     if constexpr (paired_pass<F>) {
-      f.set_relative_to(top(n, hole, f, copied));
+      set_relative(f, n, hole, copied);
       stretches.add(0, f.at());
     }
     for (Walk w = walk(n); w.has(); w.next()) part.add(w.at(), copied(w.at()), zero, f);
@@ -277,13 +277,13 @@ class LaneTeam {
     return x;
   }
 
-  // The largest r of the row's classes, in every lane.
+  // e relative to the largest r of the row's classes.
   struct Top {
     T r;
     LOSSKIT_HD LOSSKIT_INLINE void add(Top const& b) { r = r < b.r ? b.r : r; }
   };
   template <class F, class Load>
-  LOSSKIT_HD LOSSKIT_INLINE double top(idx n, idx hole, F const& f, Load const& load) {
+  LOSSKIT_HD LOSSKIT_INLINE void set_relative(F& f, idx n, idx hole, Load const& load) {
     Top all{-static_cast<T>(stored_number<T>::largest)};
     Odd not_counted;
     for (Walk w = walk(n); w.has(); w.next()) {
@@ -292,7 +292,8 @@ class LaneTeam {
       LOSSKIT_UNROLL for (int l = 0; l < W; ++l)
         if (l >= at.from && l < at.to && at.j + l != hole) all.add({r.v[l].v});
     }
-    return double(group_.together(all).r);
+    double const top = double(group_.together(all).r);
+    if (!f.reaches(top)) f.set_relative_to(top);
   }
 
   // One lane's sum over cosines: `some` in the type that computes, carried into `all` in double.

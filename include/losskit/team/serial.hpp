@@ -50,10 +50,22 @@ class SerialTeam {
 
   template <class Sums, class Total, class F>
   LOSSKIT_HD void sum(T const* c, idx n, idx hole, OddCosines& odd, Sums zero, Total& total, F f) const {
-    if constexpr (paired_pass<F>) f.set_relative_to(top(c, n, hole, f));
+    Stretches not_kept;
+    sum_keeping(c, n, hole, odd, zero, total, f, not_kept);
+  }
+
+  template <class Sums, class Total, class F>
+  LOSSKIT_HD void sum_keeping(T const* c, idx n, idx hole, OddCosines& odd, Sums zero, Total& total, F f, Stretches& stretches) const {
     for (idx begin = 0; begin < n; begin += block) {
+      idx const end = begin + block < n ? begin + block : n;
+      if constexpr (paired_pass<F>) {
+        double const top = largest(c, begin, end, hole, f);
+        bool const reaches = f.reaches(top);
+        if (!reaches) f.set_relative_to(top);
+        if (begin == 0 || !reaches) stretches.add(begin, f.at());
+      }
       auto part = zero.map(widen);
-      for (idx j = begin; j < n && j < begin + block; ++j) {
+      for (idx j = begin; j < end; ++j) {
         Sums one = zero;
         f(one, At{j}, number(c[j]), in_range<F>(c[j], odd));
         if (j != hole) part.add(one.map(widen));
@@ -63,17 +75,12 @@ class SerialTeam {
     }
   }
 
-  template <class Sums, class Total, class F>
-  LOSSKIT_HD void sum_keeping(T const* c, idx n, idx hole, OddCosines& odd, Sums zero, Total& total, F f, Stretches& stretches) const {
-    if constexpr (paired_pass<F>) {
-      F relative = f;
-      relative.set_relative_to(top(c, n, hole, f));
-      stretches.add(0, relative.at());
-    }
-    sum(c, n, hole, odd, zero, total, f);
+  LOSSKIT_HD void settle(T* kept, Stretches const& stretches) const {
+    idx j = 0;
+    for (; j < stretches.first[0]; ++j) kept[j] = 0;
+    for (int k = 0; k < stretches.count - 1; ++k)
+      for (; j < stretches.first[k + 1]; ++j) kept[j] *= T(::exp2(stretches.at[k] - stretches.last_at()));
   }
-
-  LOSSKIT_HD void settle(T*, Stretches const&) const {}
 
   template <class Sums, class F>
   LOSSKIT_HD auto total(idx n, Sums zero, F f) const {
@@ -128,12 +135,12 @@ class SerialTeam {
   LOSSKIT_HD static number in_range(T c, OddCosines& odd) {
     if constexpr (over_logits<F>) return c; else return clamped_cosine(c, odd);
   }
-  // The largest r of the classes.
+  // The largest r of some classes.
   template <class F>
-  LOSSKIT_HD static double top(T const* c, idx n, idx hole, F const& f) {
+  LOSSKIT_HD static double largest(T const* c, idx begin, idx end, idx hole, F const& f) {
     number top = -std::numeric_limits<T>::max();
     OddCosines not_counted;
-    for (idx j = 0; j < n; ++j)
+    for (idx j = begin; j < end; ++j)
       if (j != hole) top = max(top, f.rest_of(in_range<F>(c[j], not_counted)));
     return double(top.v);
   }

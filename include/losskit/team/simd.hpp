@@ -175,16 +175,13 @@ class SimdTeam {
  private:
   template <class Sums, class All, class F, class Lag>
   void row_sum(T const* c, idx n, idx hole, OddCosines& odd, All& total, F& f, Lag const& pipelined, Stretches* stretches) const {
-    [[maybe_unused]] bool relative = false;
     for (idx begin = 0; begin < n; begin += block) {
       idx const end = begin + block < n ? begin + block : n;
       if constexpr (paired_pass<F>) {
         double const top = block_top(c, begin, end, hole, f);
-        if (!relative || !f.reaches(top)) {
-          f.set_relative_to(top);
-          if (stretches) stretches->add(begin, f.at());
-        }
-        relative = true;
+        bool const reaches = f.reaches(top);
+        if (!reaches) f.set_relative_to(top);
+        if (stretches && (begin == 0 || !reaches)) stretches->add(begin, f.at());
       }
       total.add(placed_by(f, across(block_sum<Sums>(c, begin, end, hole, odd, f, pipelined))));
     }
