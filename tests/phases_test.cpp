@@ -388,6 +388,73 @@ void rise_and_fall(B const& backend, idx block) {
       }
 }
 
+// --- sums of one's own -------------------------------------------------------------------------------------------------------------
+
+struct HardRestSum {  // of r over the classes above the threshold
+  static constexpr bool of_e = false;
+  template <class X, class Terms>
+  static X added(X sum, Terms const& t) { return sum + select(t.is_hard, t.r, X(0)); }
+};
+struct SquareSum {  // of e r^2
+  static constexpr bool of_e = true;
+  template <class X, class Terms>
+  static X added(X sum, Terms const& t) { return multiply_add(t.e * t.r, t.r, sum); }
+};
+using Own = Asked<MomentSum, HardRestSum>::with<RestSum>::with<SquareSum>;
+
+template <class T, class Exp>
+struct OwnSumsRow {
+  MatrixView<T const> cosines;
+  idx y;
+  Exp exp_of;
+  std::vector<double>* sums;
+
+  template <class Team>
+  void operator()(Team& team, idx i) const {
+    T const* const c = cosines.row(i);
+    RowState<T, Exp, Own> state{target_of(ArcMargin{0.5}, c[y])};
+    open_row(team, c, Classes::whole(cosines.cols), y, Nothing{}, PlainRest{}, exp_of, state);
+    team.once([&] {
+      auto const& all = state.sums;
+      *sums = {all.z.v, all.template get<MomentSum>().v, all.template get<SquareSum>().v, all.template get<HardRestSum>().v,
+               all.template get<RestSum>().v, all.hard.v};
+    });
+  }
+};
+
+template <class T, class B>
+void own_sums(B const& backend) {
+  constexpr idx n = 4 * 2048 + 77, y = 2100;
+  for (double const s : {30.0, 3000.0}) {
+    INFO("s = " << s << ", " << std::string(B::name) << ", " << sizeof(T) << " bytes");
+    auto c = random_row<T>(n, 0.9, 11);
+    c[size(y)] = T(0.75F);
+    std::vector<double> sums;
+    MatrixView<T const> const row{c.data(), 1, n, n};
+    auto const run = [&](auto exp_of) {
+      backend.template rows<T>(1, n, Placement::no_gradient, static_cast<std::byte*>(nullptr), OwnSumsRow<T, decltype(exp_of)>{row, y, exp_of, &sums});
+    };
+    if (s == 30) run(Bounded<T>::of(s, rest_range(PlainRest{}), double(n))); else run(Paired<T>::of(s));
+    double const threshold = std::cos(std::acos(0.75) + 0.5);
+    long double z = 0, moment = 0, square = 0, hard_rest = 0, rest = 0, hard = 0, top = 0, sizes = 0;
+    for (idx j = 0; j < n; ++j) top = j == y ? top : std::max(top, static_cast<long double>(c[size(j)]));
+    for (idx j = 0; j < n; ++j) {
+      if (j == y) continue;
+      auto const r = static_cast<long double>(c[size(j)]), e = std::exp(static_cast<long double>(s) * (r - top));
+      z += e, moment += e * r, square += e * r * r, rest += r, sizes += std::fabs(r);
+      if (r > static_cast<long double>(threshold)) hard_rest += r, hard += 1;
+    }
+    REQUIRE(sums.size() == 6);
+    long double const eps = sizeof(T) == 4 ? 1e-6L : 1e-13L;
+    CHECK(std::fabs(static_cast<long double>(sums[1] / sums[0]) - moment / z) <= eps * (moment / z));
+    CHECK(std::fabs(static_cast<long double>(sums[2] / sums[0]) - square / z) <= eps * (square / z));
+    CHECK(std::fabs(static_cast<long double>(sums[3]) - hard_rest) <= eps * hard_rest);
+    CHECK(std::fabs(static_cast<long double>(sums[4]) - rest) <= eps * sizes);
+    CHECK(sums[5] == double(hard));
+    CHECK(sums[5] > 100);
+  }
+}
+
 template <class On, class T>
 void whole_and_cut() {
   every_row<T, On>([](auto const& loss, std::vector<T> const& row, idx y, bool) { same_in_parts<On>(loss, row, y); });
@@ -429,4 +496,13 @@ TEST_CASE("logits that rise or fall through many stretches agree with long doubl
   rise_and_fall<float>(Few<true>{}, 100);
   rise_and_fall<float>(Few<false>{}, 100);
   rise_and_fall<double>(TwoBlocks<true>{}, 100);
+}
+
+TEST_CASE("sums of one's own go beside those of the library, on every team") {
+  own_sums<float>(on::serial{});
+  own_sums<double>(on::serial{});
+  own_sums<float>(losskit::on::eigen{});
+  own_sums<double>(losskit::on::eigen{});
+  own_sums<float>(Few<false>{});
+  own_sums<double>(TwoBlocks<false>{});
 }
