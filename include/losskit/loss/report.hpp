@@ -2,7 +2,7 @@
 #pragma once
 #include <cmath>
 #include <cstddef>
-#include <limits>
+#include <cstdint>
 #include <type_traits>
 
 #include "losskit/concepts.hpp"
@@ -73,7 +73,7 @@ LOSSKIT_HD void fill(RowRecord& record, T target, double loss, Sums const& sums,
   bool const lost = !(::fabs(target) <= stored_number<T>::largest);  // no finite target: never among the first, however few there are
   record.loss = loss;
   record.angle = Logits ? 0 : angle_of(target);
-  record.above = lost ? std::numeric_limits<idx>::max() : static_cast<idx>(sums.above.v);
+  record.above = lost ? INT64_MAX : static_cast<idx>(sums.above.v);
   record.hard = static_cast<idx>(sums.hard.v);
   record.odd = odd;
   record.valid = true;

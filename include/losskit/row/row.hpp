@@ -65,7 +65,7 @@ LOSSKIT_HD Target<computed<S>> target_of(M const& margin, S stored) {
 // A row without a target: no class is above its cosine or its threshold.
 template <class T>
 LOSSKIT_HD Target<T> no_target() {
-  T const above_all = std::numeric_limits<T>::infinity();
+  T const above_all = T(HUGE_VAL);
   return {above_all, {0, 0}, above_all};
 }
 
