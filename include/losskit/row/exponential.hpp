@@ -60,9 +60,10 @@ struct Bounded {
   }
 };
 
-// e = 2^(k (r - m) - h), relative to a large logit of the row: r = top has about e = 1. Up to 2^16 in base 2 that is a whole
-// exponent h, with m = 0 and a product that is not rounded; beyond, r - m is exact for every r that is near enough to count. What
-// is 2^-127 (double: 2^-1023) of that and less is 0.
+// e = 2^(k (r - m) - h), relative to a large logit of the row: r = top has about e = 1. A small logit is taken as a whole exponent h
+// with m = 0, and a product that is not rounded. Beyond twice the slack m = top, and r - m is exact for every r that counts: those
+// within the slack above it are less than a factor of two apart, and so are those below but for the ones that are 2^-slack of it.
+// What is 2^-127 (double: 2^-1023) of top and less is 0.
 template <class T>
 struct Paired {
   static constexpr bool paired = true;
@@ -87,14 +88,14 @@ struct Paired {
   LOSSKIT_HD Paired relative_to(double top) const {
     constexpr double least = 1 - std::numeric_limits<T>::max_exponent;  // 2^least is the largest power of two that becomes 0
     double const logit = (double(k) + double(k_low)) * top;
-    bool const whole = ::fabs(logit) <= 65536;
+    bool const whole = ::fabs(logit) <= 2 * slack;
     double const exponent = whole ? ::rint(logit) : 0;
     T const none = -std::numeric_limits<T>::infinity();  // k = 0: nothing is far below
     return {k, k_low, whole ? T(0) : T(top), T(exponent), k > 0 ? T((exponent + least) / double(k)) : none};
   }
   // How far e may grow before it is taken relative to a larger logit: 2^60, in double 2^500.
   static constexpr double slack = sizeof(T) == 4 ? 60 : 500;
-  LOSSKIT_HD bool reaches(double top) const { return multiply_add(double(k) + double(k_low), top, -at()) <= slack; }
+  LOSSKIT_HD bool reaches(double top) const { return multiply_add(double(k) + double(k_low), top - double(m), -double(h)) <= slack; }
 };
 
 }  // namespace losskit::inline LOSSKIT_ISA
