@@ -223,7 +223,7 @@ LOSSKIT_HD RowEnd close_row(Sums const& sums, Target<T> const& target, double s,
   if constexpr (uniform)  // sum over j of log p_j = s sum of r - (C - 1) z_y - C loss
     mean_log_p = scale * multiply_add(-(count - 1), psi, sums.template get<RestSum>()) / count - loss;
   ObjectiveJet<D> const o = objective(-loss, mean_log_p);
-  D const w = weight, all = o.slope + o.by_mean, pull = alone ? D(0) : -w * all * q;
+  D const w = weight, all = o.slope + o.by_mean, pull = -w * all * q;
   D by_z = w * all * q;  // dL/dz_y
   D spread = 0;          // what every class gets alike
   if constexpr (uniform) {
