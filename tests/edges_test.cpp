@@ -37,7 +37,9 @@ Result<T> run(B const& backend, L const& loss, Batch<T, I> const& batch, Options
                                Outputs<T>{view(r.row_losses), view(r.scale_gradient), {}});
   return r;
 }
-AnyLoss loss_of(Margins margin, double scale = 20, AnyObjective objective = {}, AnyRest rest = {}) { return {margin, scale, objective, rest}; }
+AnyLoss loss_of(Margins margin, double scale = 20, AnyObjective objective = {}, AnyRest rest = {}) {
+  return {margin, scale, objective, rest};
+}
 
 template <class T>
 bool all_finite(Result<T> const& r, idx rows, idx cols) {

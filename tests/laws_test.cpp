@@ -467,7 +467,8 @@ TEST_CASE("whole loss: with a cosine margin a constant on every cosine changes n
   Problem<double> p(6, 15, 61, 0, 0, 0.5), q = p;
   for (idx i = 0; i < p.rows; ++i)
     for (idx j = 0; j < p.cols; ++j) q.cosines.at(i, j) += 0.25;
-  for (auto const& loss : {AnyLoss{Margins{{CosMargin{0.35}}}, 20, {}, {}}, AnyLoss{Margins{{NoMargin{}}}, 20, AnyObjective{FocalLoss{}}, {}}}) {
+  for (auto const& loss :
+       {AnyLoss{Margins{{CosMargin{0.35}}}, 20, {}, {}}, AnyLoss{Margins{{NoMargin{}}}, 20, AnyObjective{FocalLoss{}}, {}}}) {
     auto const a = run(loss, p.weighted()), b = run(loss, q.weighted());
     CHECK(a.report.loss == Approx(b.report.loss).epsilon(1e-13));
     for (idx i = 0; i < p.rows; ++i)
