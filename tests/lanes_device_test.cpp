@@ -4,38 +4,16 @@
 #include "losskit/head/normalize.hpp"
 #include "losskit/loss/advance.hpp"
 #include "losskit/loss/point_loss.hpp"
+#include "narrow.hpp"
 
 #include <bit>
 #include <string>
 
-namespace test {
-
-// The upper half of a float, as bfloat16. It converts only where asked, like CUDA's.
-struct Narrow {
-  std::uint16_t bits;
-
-  Narrow() = default;
-  explicit Narrow(float x) {
-    auto const all = std::bit_cast<std::uint32_t>(x);
-    bits = static_cast<std::uint16_t>((x != x ? all | 0x400000U : all + 0x7fffU + (all >> 16 & 1U)) >>
-                                      16);  // to the nearest, ties to even
-  }
-  explicit operator float() const { return std::bit_cast<float>(std::uint32_t(bits) << 16); }
-};
-
-}  // namespace test
-
-namespace losskit {
-template <>
-struct stored_number<test::Narrow> {
-  using computed = float;
-  static constexpr double epsilon = 0x1p-7, largest = 0x1.fep127;
-};
-}  // namespace losskit
-
 using namespace test;
 
 namespace {
+
+using Narrow = Bfloat16;
 
 template <class T>
 VectorView<T, device> there(VectorView<T> v) {
