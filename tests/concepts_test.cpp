@@ -23,6 +23,11 @@ using Warp = test::emulated<8, 1, true>;
 // --- Number --------------------------------------------------------------------------------------------------------------------
 static_assert(Number<Scalar<float>> && Number<Packet<float>> && Number<Twice<Packet<double>>> && Number<Pack<float>> && Number<NoBranch>);
 
+// Its masks refuse to be a bool with words of their own (tests/no_compile/branch_in_*.cpp), not with a compiler's; and are no number.
+template <class X>
+inline constexpr bool has_words = std::is_convertible_v<decltype(X(0) < X(0)), bool> && !std::is_convertible_v<decltype(X(0) < X(0)), int>;
+static_assert(has_words<NoBranch> && has_words<Packet<float>> && has_words<Twice<Packet<double>>> && has_words<Pack<float>>);
+
 // --- Executor ------------------------------------------------------------------------------------------------------------------
 struct NoCount {
   template <class F>
