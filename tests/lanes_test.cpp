@@ -369,7 +369,7 @@ TEST_CASE("a row of 2^31 + 1000 classes: each lane's part, its sums and its grad
     CHECK(sums.z.v == doctest::Approx(sum).epsilon(3e-5));
     CHECK(static_cast<idx>(read.above.v) == classes);
     CHECK(static_cast<idx>(sums.above.v) == classes);
-    team.finish(kept, g, n, y, {2, 0, 7});
+    team.finish(kept, g, n, y, RowEnding<float>{2, 7});
     idx wrong = 0;
     for (idx pack = lane; pack <= last; pack += many)
       for (idx j = 4 * pack - 2; j < 4 * pack + 4; ++j) {  // its own, and the neighbours of another lane

@@ -192,8 +192,9 @@ struct LossRow {
     });
     if constexpr (Gradient) {
       double const u = start.upstream / *divisor;
-      if constexpr (kept_in_pass) finish_row(team, kept, stretches, at_of(state.sums), g, all, start.label, end, u);
-      else finish_row_from_cosines(team, c, g, all, start.label, rest, known, start.target.threshold, end, u, accumulate);
+      constexpr bool adds = RowSums<Scalar<double>, List>::template has<RestSum>;
+      if constexpr (kept_in_pass) finish_row<adds>(team, kept, stretches, at_of(state.sums), g, all, start.label, end, u);
+      else finish_row_from_cosines<adds>(team, c, g, all, start.label, rest, known, start.target.threshold, end, u, accumulate);
     }
   }
 
@@ -241,7 +242,7 @@ struct SavedGradientRow {
     auto exp_of = classes.exponential(start.scale, all.total);
     if constexpr (Exp::paired) exp_of = exp_of.relative_to(row.top);
     RowEnd const end{.pull = row.pull, .z = row.z, .uniform = row.uniform, .slope = row.slope};
-    finish_row_from_cosines(team, cosines.row(i), g, all, start.label, at_row(classes.rest, start.rest), exp_of, start.target.threshold, end,
+    finish_row_from_cosines<true>(team, cosines.row(i), g, all, start.label, at_row(classes.rest, start.rest), exp_of, start.target.threshold, end,
                             start.upstream, accumulate);
   }
 };

@@ -85,7 +85,7 @@ template <class X, class Rest, class Exp, class Kept, class List>
 class OpenClass {
  public:
   using Sums = RowSums<X, List>;
-  static constexpr bool paired = Exp::paired, logits = takes_logits<Rest>;
+  static constexpr bool paired = Exp::paired, logits = takes_logits<Rest>, adds = Sums::template has<RestSum>;
 
   LOSSKIT_HD OpenClass(Rest rest, Exp exp_of, X c_y, X threshold, Kept kept)
       : rest_(rest), exp_of_(exp_of), number_exp_of_(exp_of.template of_numbers<X>()), c_y_(c_y), threshold_(threshold), kept_(kept) {}
@@ -262,9 +262,9 @@ LOSSKIT_HD LiftedFactor<T> lifted(double pull, double z) {
   return {T(pull / (z * lift)), T(lift)};
 }
 
-// The gradient of a part from what was kept of it. `at`: the logit, in base 2, that the row's sums are relative to; `upstream`
+// The gradient of a part from what was kept of it. Adds: end.uniform counts. `at`: the logit, in base 2, that the row's sums are relative to; `upstream`
 // multiplies everything.
-template <class Team, class Kept, class S>
+template <bool Adds, class Team, class Kept, class S>
 LOSSKIT_HD void finish_row(Team& team, Kept kept, Stretches const& stretches, double at, S* g, Classes part, idx y, RowEnd const& end,
                            double upstream) {
   using X = typename Team::number;
@@ -280,11 +280,11 @@ LOSSKIT_HD void finish_row(Team& team, Kept kept, Stretches const& stretches, do
     team.each(part.count, [=](auto at_class) LOSSKIT_INLINE_LAMBDA { at_class.store(kept, raise * at_class.load(kept)); });
   }
   team.finish(kept, g, part.count, part.place_of(y),
-              RowEnding<T>{ending.factor, T(upstream * end.uniform), T(product(upstream, end.slope))});
+              RowEnding<T, Adds>{ending.factor, T(product(upstream, end.slope)), T(upstream * end.uniform)});
 }
 
 // The same from the cosines, where e was not kept.
-template <class Team, class S, class Rest, class Exp>
+template <bool Adds, class Team, class S, class Rest, class Exp>
 LOSSKIT_HD void finish_row_from_cosines(Team& team, S const* c, S* g, Classes part, idx y, Rest rest, Exp exp_of, computed<S> threshold,
                                         RowEnd const& end, double upstream, bool accumulate) {
   using T = computed<S>;
@@ -292,14 +292,15 @@ LOSSKIT_HD void finish_row_from_cosines(Team& team, S const* c, S* g, Classes pa
   idx const place = part.place_of(y);
   T const before = place >= 0 && accumulate ? static_cast<T>(g[place]) : T(0);
   auto const ending = lifted<T>(upstream * end.pull, end.z);
-  X const raise = ending.lift, k = ending.factor, alike = T(upstream * end.uniform), limit = threshold;
+  X const raise = ending.lift, limit = threshold;
+  RowEnding<X, Adds> const scaled{X(ending.factor), X(T(0)), X(T(upstream * end.uniform))};
   T const slope = T(product(upstream, end.slope));
   OddCosines counted_before;
   NoSums none;
   team.sync();  // the target was read
   auto const f = [=, exp_of = exp_of.template of_numbers<X>()](NoSums&, auto at, X, X x) LOSSKIT_INLINE_LAMBDA {
     auto const r = rest.rest(x, limit);
-    X const d = times_slope<Rest>(multiply_add(k, raise * exp_of(r.value), alike), r.slope);
+    X const d = times_slope<Rest>(scaled.of(raise * exp_of(r.value)), r.slope);
     accumulate ? at.add(g, d) : at.store(g, d);
   };
   if constexpr (takes_logits<Rest>) team.sum(c, part.count, place, counted_before, NoSums{}, none, OverLogits<decltype(f)>{f});

@@ -56,8 +56,8 @@ LOSSKIT_HD LOSSKIT_INLINE auto placed_by(F const& f, Sums const& sums) {
 struct Stretches {
   static constexpr int most = 4;
   int count = 0;
-  idx first[most] = {};
-  double at[most] = {};
+  idx first[most];  // of `count` of them
+  double at[most];
 
   LOSSKIT_HD double last_at() const { return at[count - 1]; }
   LOSSKIT_HD void add(idx begin, double new_at) {
@@ -70,8 +70,15 @@ struct Stretches {
   }
 };
 
-// The gradient of a row once its sums are known: factor * kept[j] + uniform, and `slope` at the target (y < 0: no target here).
-template <class T>
-struct RowEnding { T factor, uniform, slope; };
+// The gradient of a row once its sums are known: factor * kept[j], or with Adds factor * kept[j] + uniform, and `slope` at the target
+// (y < 0: no target here).
+template <class T, bool Adds = false>
+struct RowEnding {
+  T factor, slope, uniform = 0;
+
+  // x: a number or packet of what was kept.
+  template <class X>
+  LOSSKIT_HD LOSSKIT_INLINE X of(X x) const { if constexpr (Adds) return multiply_add(X(factor), x, X(uniform)); else return X(factor) * x; }
+};
 
 }  // namespace losskit::inline LOSSKIT_ISA

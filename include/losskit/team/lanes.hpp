@@ -196,11 +196,11 @@ class LaneTeam {
 
   LOSSKIT_HD LOSSKIT_INLINE Room keep(S*) const { return {}; }
 
-  LOSSKIT_HD LOSSKIT_INLINE void finish(Room kept, S* g, idx n, idx y, RowEnding<T> end) {
-    P const factor = end.factor, uniform = end.uniform;
+  template <bool Adds>
+  LOSSKIT_HD LOSSKIT_INLINE void finish(Room kept, S* g, idx n, idx y, RowEnding<T, Adds> end) {
     bool const add = accumulate_;
     each(n, [=](At const& at) {
-      P x = multiply_add(factor, at.load(kept), uniform);
+      P x = end.of(at.load(kept));
       idx const target = y - at.j;
       LOSSKIT_UNROLL for (int l = 0; l < W; ++l)
         if (l == target) x.v[l] = end.slope;

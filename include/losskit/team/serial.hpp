@@ -114,11 +114,12 @@ class SerialTeam {
 
   LOSSKIT_HD T* keep(T* g) const { return buffer_ ? buffer_ : g; }
 
-  LOSSKIT_HD void finish(T const* kept, T* g, idx n, idx y, RowEnding<T> end) const {
+  template <bool Adds>
+  LOSSKIT_HD void finish(T const* kept, T* g, idx n, idx y, RowEnding<T, Adds> end) const {
     bool const here = y >= 0 && y < n;
     T const before = here && accumulate_ ? g[y] : T(0);
     for (idx j = 0; j < n; ++j) {
-      T const x = multiply_add(end.factor, kept[j], end.uniform);
+      T const x = end.of(number(kept[j])).v;
       g[j] = accumulate_ ? g[j] + x : x;
     }
     if (here) g[y] = before + end.slope;
