@@ -111,14 +111,16 @@ struct Call {
   idx rows = 4, cols = 6;
   std::vector<float> memory = std::vector<float>(200, 0.25F);  // cosines at 0, apart from it the gradient at 100
   std::vector<std::int64_t> labels{0, 1, 2, 3};
-  std::vector<float> weights{1, 1, 1, 1}, class_weights{1, 1, 1, 1, 1, 1}, scales{1, 1, 1, 1}, upstream{1, 1, 1, 1};
-  std::vector<float> row_losses = std::vector<float>(4, 7), scale_gradient = std::vector<float>(4, 7);
+  std::vector<float> weights{1, 1, 1, 1}, class_weights{1, 1, 1, 1, 1, 1}, scales{1, 1, 1, 1}, upstream{1, 1, 1, 1},
+      margins{0.25F, 0.5F, 0.5F, 0.5F};
+  std::vector<float> row_losses = std::vector<float>(4, 7), scale_gradient = std::vector<float>(4, 7),
+                     margin_gradient = std::vector<float>(4, 7);
   std::vector<SavedRow> saved = std::vector<SavedRow>(4, SavedRow{7, 7, 7, 7, 7, 7, 7});
   std::vector<std::byte> workspace = std::vector<std::byte>(4096, std::byte(7));
   MatrixView<float> cosines{memory.data(), 4, 6, 6}, gradient{memory.data() + 100, 4, 6, 6};
   Workspace ws{workspace.data(), 4096};
   Options options{};
-  Outputs<float> outputs{view(row_losses), view(scale_gradient), view(saved)};
+  Outputs<float> outputs{view(row_losses), view(scale_gradient), view(saved), view(margin_gradient)};
   double scale = 10;
 
   Call() = default;
@@ -126,12 +128,13 @@ struct Call {
   Batch<float, std::int64_t> batch() {
     Batch b(cosines, labels);
     b.weights = view(weights), b.class_weights = view(class_weights), b.scales = view(scales), b.upstream = view(upstream);
+    b.margins = view(margins);
     return b;
   }
   bool untouched() const {
     Call const fresh;
     return memory == fresh.memory && row_losses == fresh.row_losses && scale_gradient == fresh.scale_gradient &&
-           workspace == fresh.workspace && std::memcmp(saved.data(), fresh.saved.data(), 4 * sizeof(SavedRow)) == 0;
+           margin_gradient == fresh.margin_gradient && workspace == fresh.workspace && std::memcmp(saved.data(), fresh.saved.data(), 4 * sizeof(SavedRow)) == 0;
   }
 };
 
@@ -160,7 +163,10 @@ void add_calls(std::vector<Entry>& all, B b) {
       {fused, "loss_and_gradient", [b](Call& c) { loss_and_gradient(b, loss, c.batch(), c.gradient, c.ws, c.options, c.outputs); }});
   all.push_back({value, "loss_value", [b](Call& c) { loss_value(b, loss, c.batch(), c.ws, c.options, c.outputs); }});
   all.push_back({later, "loss_gradient",
-                 [b](Call& c) { loss_gradient(b, loss, c.batch(), c.outputs.saved, c.gradient, c.options, c.outputs.scale_gradient); }});
+                 [b](Call& c) {
+                   auto const& out = c.outputs;
+                   loss_gradient(b, loss, c.batch(), out.saved, c.gradient, c.options, out.scale_gradient, out.margin_gradient);
+                 }});
   all.push_back({to_logits, "logits", [b](Call& c) { logits(b, loss, c.batch(), c.gradient, c.ws, c.options); }});
   all.push_back({from_logits, "logits_backward",
                  [b](Call& c) { logits_backward(b, loss, c.batch(), c.cosines, c.gradient, c.options, c.outputs.scale_gradient); }});
@@ -184,13 +190,14 @@ void refused(int which, std::function<void(Call&)> const& spoil, std::initialize
     Call c;
     spoil(c);
     // What the caller changed itself is not what the call wrote.
-    auto const memory = c.memory, scale_gradient = c.scale_gradient;
+    auto const memory = c.memory, scale_gradient = c.scale_gradient, margin_gradient = c.margin_gradient;
     auto const bytes = c.workspace;
     INFO(std::string(one.name));
     expect_error<E>([&] { one.call(c); }, words);
     Call const fresh;
     CHECK(bool(c.memory == memory));
     CHECK(bool(c.scale_gradient == scale_gradient));
+    CHECK(bool(c.margin_gradient == margin_gradient));
     CHECK(bool(c.row_losses == fresh.row_losses));
     CHECK(bool(c.workspace == bytes));
     CHECK(std::memcmp(c.saved.data(), fresh.saved.data(), fresh.saved.size() * sizeof(SavedRow)) == 0);
@@ -230,6 +237,8 @@ TEST_CASE("shapes that disagree") {
   refused<ShapeError>(fused | value, [](Call& c) { c.outputs.row_losses.size = 3; }, {"row_losses", "3", "4"});
   refused<ShapeError>(fused | value | later | from_logits, [](Call& c) { c.outputs.scale_gradient.size = 5; },
                       {"scale_gradient", "5", "4"});
+  refused<ShapeError>(fused | value | later, [](Call& c) { c.outputs.margin_gradient.size = 5; }, {"margin_gradient", "5", "4"});
+  refused<ShapeError>(all_calls & ~next_scale, [](Call& c) { c.margins.pop_back(); }, {"margins", "3", "4"});
   refused<ShapeError>(fused | value | later, [](Call& c) { c.outputs.saved.size = 1; }, {"saved", "1", "4"});
   refused<ShapeError>(all_calls, [](Call& c) { c.cosines.rows = -1; }, {"cosines", "-1 x 6"});
   refused<ShapeError>(fused | later | to_logits | from_logits | value | next_scale, [](Call& c) { c.cosines.cols = -6; },
@@ -241,6 +250,9 @@ TEST_CASE("null with a size") {
   refused<ShapeError>(with_gradient, [](Call& c) { c.gradient.data = nullptr; }, {"null", "4 x 6"});
   refused<ShapeError>(later, [](Call& c) { c.outputs.saved.data = nullptr; }, {"saved", "null", "4"});
   refused<ShapeError>(fused | value, [](Call& c) { c.outputs.row_losses.data = nullptr; }, {"row_losses", "null", "4"});
+  refused<ShapeError>(fused | value | later, [](Call& c) { c.outputs.margin_gradient.data = nullptr; }, {"margin_gradient", "null", "4"});
+  refused<ShapeError>(fused | value | later | from_logits, [](Call& c) { c.outputs.scale_gradient.data = nullptr; },
+                      {"scale_gradient", "null", "4"});
 }
 
 TEST_CASE("a stride below the columns") {
@@ -270,6 +282,25 @@ TEST_CASE("overlaps") {
                       [](Call& c) { c.ws.data = reinterpret_cast<std::byte*>(c.memory.data()) + 8, c.ws.size = 780; }, {"workspace"});
   refused<AliasError>(later, [](Call& c) { c.outputs.scale_gradient.data = reinterpret_cast<float*>(c.saved.data()); },
                       {"scale_gradient", "saved"});
+  for (int const input : {0, 1, 2, 3, 4}) {
+    char const* const name[] = {"weights", "class_weights", "scales", "upstream", "margins"};
+    refused<AliasError>(fused | value | later,
+                        [input](Call& c) {
+                          float* const data[] = {c.weights.data(), c.class_weights.data() + 1, c.scales.data(), c.upstream.data(), c.margins.data()};
+                          c.outputs.margin_gradient.data = data[input];
+                        },
+                        {"margin_gradient", name[input]});
+  }
+  refused<AliasError>(fused | value | later,
+                      [](Call& c) { c.outputs.margin_gradient.data = reinterpret_cast<float*>(c.labels.data()); }, {"margin_gradient", "labels"});
+  refused<AliasError>(fused | value | later, [](Call& c) { c.outputs.margin_gradient.data = c.memory.data() + 20; },
+                      {"margin_gradient", "cosines"});
+  refused<AliasError>(fused | later, [](Call& c) { c.outputs.margin_gradient.data = c.memory.data() + 110; },
+                      {"margin_gradient", "gradient"});
+  refused<AliasError>(fused | value | later, [](Call& c) { c.outputs.margin_gradient.data = c.scale_gradient.data() + 1; },
+                      {"margin_gradient", "scale_gradient"});
+  refused<AliasError>(fused | value | later, [](Call& c) { c.outputs.margin_gradient.data = reinterpret_cast<float*>(c.saved.data()); },
+                      {"margin_gradient", "saved"});
   // The upstream matrix of logits_backward.
   Call c;
   std::vector<float> dz(30, 1.0F);
@@ -318,8 +349,8 @@ TEST_CASE("what is empty overlaps nothing, wherever it points") {
     // A batch of no rows, whose every view points into the workspace, and its gradient, too.
     auto* const inside = reinterpret_cast<float*>(c.workspace.data() + 128);
     c.cosines = {inside, 0, 6, 6}, c.gradient = {inside + 1, 0, 6, 6};
-    c.labels.clear(), c.weights.clear(), c.scales.clear(), c.upstream.clear();
-    c.outputs = {{inside + 2, 0}, {inside + 3, 0}, {reinterpret_cast<SavedRow*>(inside), 0}};
+    c.labels.clear(), c.weights.clear(), c.scales.clear(), c.upstream.clear(), c.margins.clear();
+    c.outputs = {{inside + 2, 0}, {inside + 3, 0}, {reinterpret_cast<SavedRow*>(inside), 0}, {inside + 4, 0}};
     CHECK_NOTHROW(one.call(c));
   }
   std::vector<float> x(12, 0.5F);
@@ -355,6 +386,8 @@ TEST_CASE("weights and scales: negative, NaN, infinite") {
     refused<ParameterError>(all_calls, [bad](Call& c) { c.class_weights[5] = bad; }, {"class_weights[5]"});
     refused<ParameterError>(all_calls, [bad](Call& c) { c.scales[0] = bad; }, {"scales[0]"});
   }
+  for (float const bad : {3.5F, -3.5F, static_cast<float>(nan_d), static_cast<float>(inf_d)})
+    refused<ParameterError>(all_calls & ~next_scale, [bad](Call& c) { c.margins[3] = bad; }, {"margins[3]", "ArcMargin"});
   refused<ParameterError>(all_calls, [](Call& c) { c.options.top_k = 0; }, {"top_k = 0"});
 }
 

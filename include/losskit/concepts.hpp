@@ -59,11 +59,11 @@ template <class P>
 inline constexpr bool takes_logits = requires { requires P::logits; };
 
 // What a margin says of a target's cosine: psi(c); psi without its rule past pi, the threshold that rest rules compare with; and
-// d psi / d of the margin's number of this row.
+// the derivatives of both by the margin's number of this row.
 template <class X>
 struct MarginJet {
   Jet<X> target, threshold;
-  X by_parameter;
+  X by_parameter, threshold_by_parameter;
 };
 
 // Reshapes the target's cosine: psi(c) and d psi / d c. It sees one element a row and may use plain `if`.
@@ -78,7 +78,7 @@ LOSSKIT_HD MarginJet<X> margin_jet_of(M const& margin, X c) {
     return margin.margin_jet(c);
   } else {
     Jet<X> const at = margin.target(c);
-    return {at, at, X(0)};
+    return {at, at, X(0), X(0)};
   }
 }
 template <class M, class X>

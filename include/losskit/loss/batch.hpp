@@ -125,7 +125,7 @@ namespace detail {
 // What a view of a call over rows x cols cosines holds: one element a row, one a column, or one in all; and which values.
 enum class Per { row, column, call, row_or_call };
 enum class Values { labels, not_negative, scale, margin, rest, any };  // labels are always there; every other view may be empty
-inline idx size_of(Per per, idx rows, idx cols) { return per == Per::row ? rows : per == Per::column ? cols : 1; }
+inline idx size_of(Per per, idx rows, idx cols) { return per == Per::call ? 1 : per == Per::column ? cols : rows; }
 
 // f(name, view, per, values) for every view but the cosines: the one list that sizes, values, reach and overlaps are checked by.
 template <class T, class I, class S, class F>

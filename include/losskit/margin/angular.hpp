@@ -66,17 +66,17 @@ class AngularMargin {
     return margin_jet(c).target;
   }
 
-  // That, and cos(phi) - m3 with no rule past pi, from one angle. d psi / d m2 comes as by_parameter.
+  // That, and cos(phi) - m3 with no rule past pi, from one angle. The parameter is m2.
   template <Number X>
   LOSSKIT_HD MarginJet<X> margin_jet(X c) const {
     X const v = min(max(c, X(-1)), X(1));
     auto const at = turned(v);
     X const psi = value(v, at), plain = at.cos - m3_, by_m2 = slope_by_m2(v, at);
     if constexpr (std::is_same_v<Mode, Detached>) {
-      return {{psi, X(1)}, {plain, X(1)}, by_m2};
+      return {{psi, X(1)}, {plain, X(1)}, by_m2, -at.sin};
     } else {
       X const nearest = 1 - below_one<X>, steep = slope_of_angle(v, at, min(max(c, -nearest), nearest));
-      return {{psi, slope(v, steep)}, {plain, steep}, by_m2};
+      return {{psi, slope(v, steep)}, {plain, steep}, by_m2, -at.sin};
     }
   }
 

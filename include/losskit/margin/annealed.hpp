@@ -33,7 +33,7 @@ class Annealed {
   template <Number X>
   LOSSKIT_HD MarginJet<X> margin_jet(X c) const {
     auto const at = margin_jet_of(margin_, c);
-    return {mixed(c, at.target), mixed(c, at.threshold), at.by_parameter / (1 + lambda_)};
+    return {mixed(c, at.target), mixed(c, at.threshold), at.by_parameter / (1 + lambda_), at.threshold_by_parameter / (1 + lambda_)};
   }
   Kinks kinks() const { return kinks_of(margin_); }
   M const& margin() const { return margin_; }

@@ -25,7 +25,7 @@ class CosMargin : public AngularMargin<PastPi, Mode> {
   template <Number X>
   LOSSKIT_HD MarginJet<X> margin_jet(X c) const {
     auto jet = Angular::margin_jet(c);
-    jet.by_parameter = -1;
+    jet.by_parameter = jet.threshold_by_parameter = -1;
     if constexpr (std::is_same_v<PastPi, Easy>)
       if (c <= this->rule().above) jet.by_parameter = 0;
     return jet;

@@ -42,7 +42,7 @@ struct Target {
   Jet<double> psi;
   T threshold;
   double threshold_slope = 0;  // by the cosine
-  double by_parameter = 0;     // d psi / d of the margin's number of this row
+  double by_parameter = 0, threshold_by_parameter = 0;  // of psi and of the threshold, by the margin's number of this row
 };
 
 template <class S, class M>
@@ -58,7 +58,8 @@ LOSSKIT_HD Target<computed<S>> target_of(M const& margin, S stored) {
     seen = clamped_cosine<T, S>(cosine, not_counted);
   }
   MarginJet<X> const at = margin_jet_of(margin, X(double(seen)));
-  return {cosine, {at.target.value.v, at.target.slope.v}, T(at.threshold.value.v), at.threshold.slope.v, at.by_parameter.v};
+  return {cosine, {at.target.value.v, at.target.slope.v}, T(at.threshold.value.v), at.threshold.slope.v,
+          at.by_parameter.v, at.threshold_by_parameter.v};
 }
 
 // A row without a target: no class is above its cosine or its threshold.
@@ -236,7 +237,7 @@ LOSSKIT_HD RowEnd close_row(Sums const& sums, Target<T> const& target, double s,
     by_threshold = alone ? D(0) : pull * scale * (sums.template get<ThresholdSum>() / z);
   }
   end.slope = multiply_add(by_threshold, D(target.threshold_slope), by_psi * target.psi.slope).v;
-  end.margin_slope = (by_psi * target.by_parameter).v;
+  end.margin_slope = multiply_add(by_threshold, D(target.threshold_by_parameter), by_psi * target.by_parameter).v;
   if constexpr (Sums::template has<MomentSum>) {
     D const mean = alone ? D(0) : sums.template get<MomentSum>() / z;  // of r over the other classes, by their probability
     D by_scale = multiply_add(by_z, psi, pull * mean);
@@ -270,10 +271,7 @@ LOSSKIT_HD void finish_row(Team& team, Kept kept, Stretches const& stretches, do
   using X = typename Team::number;
   using T = typename X::scalar;
   double pull = upstream * end.pull;
-  if (stretches.count > 0) {
-    pull *= ::exp2(stretches.last_at() - at);
-    team.settle(kept, stretches);
-  }
+  if (stretches.count > 0) pull *= team.settle(kept, part.count, stretches, at);
   auto const ending = lifted<T>(pull, end.z);
   if (ending.lift != 1) {
     X const raise = ending.lift;

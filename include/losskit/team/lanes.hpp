@@ -155,7 +155,9 @@ class LaneTeam {
     end_sum(part, odd, total, f);
   }
 
-  LOSSKIT_HD LOSSKIT_INLINE void settle(Room, Stretches const&) const {}  // one stretch
+  LOSSKIT_HD LOSSKIT_INLINE double settle(Room, idx, Stretches const& stretches, double at) const {  // one stretch
+    return ::exp2(stretches.last_at() - at);
+  }
 
   template <class Sums, class F>
   LOSSKIT_HD LOSSKIT_INLINE auto total(idx n, Sums zero, F f) {
