@@ -11,7 +11,7 @@ using namespace test;
 
 namespace {
 
-Loss const bounded = loss_of({{ArcMargin{0.5}}}, 30),
+AnyLoss const bounded = loss_of({{ArcMargin{0.5}}}, 30),
            hard = loss_of({{SphereMargin{4.0}}}, 12, {FocalLoss{2}}, {HardNegatives<>{0.2}}),
            relative = loss_of({{ArcMargin{0.5}}}, 200);
 
@@ -82,7 +82,7 @@ struct Odd {  // what the calls say of odd cosines
   std::vector<SavedRow> saved;
 
   template <class B>
-  Odd(B const& backend, Loss const& loss, Problem<float>& p)
+  Odd(B const& backend, AnyLoss const& loss, Problem<float>& p)
       : gradient(p.rows, p.cols, 2, 3, 9),
         later(gradient),
         z(gradient),

@@ -113,10 +113,13 @@ void rows(B const& backend) {
   constexpr bool single = sizeof(T) == 4;
   Problem<T> small(3, 1003), large(2, 4099);
   struct Case { char const* what; double scale; int margin; bool hard, focal, moment; };
-  for (auto const& c : {Case{"Arc, s = 30", 30, 0, false, false, false}, {"Sphere(2.5), s = 64, hard, focal, dL/ds", 64, 1, true, true, true},
-                        {"Combined, s = 84, dL/ds", 84, 2, false, false, true}, {"Arc, s = 88, hard", 88, 0, true, false, false},
-                        {"Sphere(2.5), s = 200", 200, 1, false, false, false}, {"Arc, s = 1000, focal, dL/ds", 1000, 0, false, true, true},
-                        {"Combined, s = 1e4, hard", 1e4, 2, true, false, true}}) {
+  for (auto const& c : {Case{"Arc, s = 30", 30, 0, false, false, false},
+                        {"Sphere(2.5), s = 64, hard, focal, dL/ds", 64, 1, true, true, true},
+                        {"Combined, s = 84, dL/ds", 84, 2, false, false, true},
+                        {"Arc, s = 88, hard", 88, 0, true, false, false},
+                        {"Sphere(2.5), s = 200", 200, 1, false, false, false},
+                        {"Arc, s = 1000, focal, dL/ds", 1000, 0, false, true, true},
+                        {"Combined, s = 1e4, hard, dL/ds", 1e4, 2, true, false, true}}) {
     if (single && c.scale > 1000) continue;
     Loss const loss{{c.margin}, c.scale, {c.focal}, {c.hard}};
     row_calls<T>(backend, loss, c.what, small, c.moment);

@@ -214,16 +214,16 @@ LOSSKIT_HD RowEnd close_row(Sums const& sums, Target<T> const& target, double s,
                             double weight) {
   using D = Scalar<double>;  // no compiler chooses how its products are rounded
   constexpr bool uniform = Sums::template has<RestSum>;
-  D const scale = s, psi = target.psi.value, z = sums.z, x = above, count = double(classes);
+  D const scale = s, psi = target.psi.value, z = sums.z + sums.lost, x = above, count = double(classes);
   bool const alone = z.v == 0;                         // one class: p = 1
   D const odds = alone ? x - x : z * D(::exp(x.v));    // a NaN target stays NaN
-  bool const finite = odds.v <= 1e300;                 // beyond, p is 0 in every digit
-  D const loss = finite ? D(::log1p(odds.v)) : D(::log(z.v)) + x, q = finite ? odds / (1 + odds) : z / z;
+  bool const finite = !(odds.v > 1e300);               // beyond, p is 0 in every digit
+  D const loss = finite ? D(::log1p(odds.v)) : D(::log(z.v)) + x, q = finite ? odds / (1 + odds) : D(1);
   D mean_log_p = 0;
   if constexpr (uniform)  // sum over j of log p_j = s sum of r - (C - 1) z_y - C loss
     mean_log_p = scale * multiply_add(-(count - 1), psi, sums.template get<RestSum>()) / count - loss;
   ObjectiveJet<D> const o = objective(-loss, mean_log_p);
-  D const w = weight, all = o.slope + o.by_mean, pull = alone ? D(0) : -w * all * q;
+  D const w = weight, all = o.slope + o.by_mean, pull = -w * all * q;
   D by_z = w * all * q;  // dL/dz_y
   D spread = 0;          // what every class gets alike
   if constexpr (uniform) {

@@ -1,6 +1,6 @@
 // SerialTeam: one thread, one number at a time. The reference for every other team: read this one.
 //
-// A team works on one row. Its verbs:
+// A Team (team/team.hpp) works on one row. Its verbs:
 //   block                           a row cut at multiples of it, and summed part after part, gives the bits of the whole
 //   prefetch_row(c, n)              a row's memory will be read soon, by sum_keeping
 //   sum(c, n, hole, odd, zero, total, f)   f(sums, at, raw, c) adds each cosine to sums, from zero: as stored, and clamped
