@@ -270,10 +270,7 @@ LOSSKIT_HD void finish_row(Team& team, Kept kept, typename Team::kept_stretches 
   using X = typename Team::number;
   using T = typename X::scalar;
   double pull = upstream * end.pull;
-  if (stretches.count > 0) {
-    pull *= ::exp2(stretches.last_at() - at);
-    team.settle(kept, stretches);
-  }
+  if (stretches.count > 0) pull *= team.settle(kept, part.count, stretches, at);
   auto const ending = lifted<T>(pull, end.z);
   if (ending.lift != 1) {
     X const raise = ending.lift;

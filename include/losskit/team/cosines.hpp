@@ -60,6 +60,7 @@ struct Stretches {
   double at[most] = {};
 
   LOSSKIT_HD double last_at() const { return at[count - 1]; }
+  LOSSKIT_HD idx end(int k, idx n) const { return k + 1 < count ? first[k + 1] : n; }  // of n classes
   LOSSKIT_HD void add(idx begin, double new_at) {
     if (count == most) {
       for (int k = 1; k < most; ++k) first[k - 1] = first[k], at[k - 1] = at[k];

@@ -156,7 +156,9 @@ class LaneTeam {
     end_sum(part, odd, total, f);
   }
 
-  LOSSKIT_HD LOSSKIT_INLINE void settle(Room, OneStretch const&) const {}
+  LOSSKIT_HD LOSSKIT_INLINE double settle(Room, idx, OneStretch const& stretches, double at) const {
+    return ::exp2(stretches.last_at() - at);
+  }
 
   template <class Sums, class F>
   LOSSKIT_HD LOSSKIT_INLINE auto total(idx n, Sums zero, F f) {

@@ -8,7 +8,7 @@
 //                                   added to total, in double; odd cosines are counted
 //   sum_keeping(..., stretches)     the same for the pass that fills what keep gave, and what that is relative to; a team may
 //                                   end the row before in it
-//   settle(kept, stretches)         what was kept, made relative to the last of them
+//   settle(kept, n, stretches, at)  what was kept, made relative to the logit `at`, but for the factor that it returns
 //   total(n, zero, f)               f(sums, at) over n elements
 //   total_writing(n, g, accumulate, factor, zero, f)   the same, and factor * what f gives for an element goes to g, or is
 //                                   added there
@@ -76,11 +76,16 @@ class SerialTeam {
     }
   }
 
-  LOSSKIT_HD void settle(T* kept, Stretches const& stretches) const {
+  LOSSKIT_HD double settle(T* kept, idx n, Stretches const& stretches, double at) const {
     idx j = 0;
     for (; j < stretches.first[0]; ++j) kept[j] = 0;
-    for (int k = 0; k < stretches.count - 1; ++k)
-      for (; j < stretches.first[k + 1]; ++j) kept[j] *= T(::exp2(stretches.at[k] - stretches.last_at()));
+    for (int k = 0; k < stretches.count; ++k) {
+      idx const end = stretches.end(k, n);
+      if (stretches.at[k] != at)
+        for (T const factor = T(::exp2(stretches.at[k] - at)); j < end; ++j) kept[j] *= factor;
+      j = end;
+    }
+    return 1;
   }
 
   template <class Sums, class F>

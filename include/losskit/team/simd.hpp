@@ -84,14 +84,15 @@ class SimdTeam {
     end_waiting();
   }
 
-  void settle(T* kept, Stretches const& stretches) const {
-    int const last = stretches.count - 1;
+  double settle(T* kept, idx n, Stretches const& stretches, double at) const {
     for (idx j = 0; j < stretches.first[0]; ++j) kept[j] = 0;
-    for (int k = 0; k < last; ++k) {
-      P const factor = T(::exp2(stretches.at[k] - stretches.at[last]));
+    for (int k = 0; k < stretches.count; ++k) {
+      if (stretches.at[k] == at) continue;
+      P const factor = T(::exp2(stretches.at[k] - at));
       T* const from = kept + stretches.first[k];
-      each(stretches.first[k + 1] - stretches.first[k], [=](auto at) LOSSKIT_INLINE_LAMBDA { at.store(from, factor * at.load(from)); });
+      each(stretches.end(k, n) - stretches.first[k], [=](auto j) LOSSKIT_INLINE_LAMBDA { j.store(from, factor * j.load(from)); });
     }
+    return 1;
   }
 
   template <class Sums, class F>
