@@ -42,7 +42,7 @@ struct LogitsRow {
       records[i] = RowRecord{};
       if (start.skipped) return;
       out[start.label] = static_cast<S>(T(start.scale * start.target.psi.value));  // after the sum: its place is written last
-      fill<false>(records[i], start.target.cosine, 0, sums, odd);
+      fill<false>(records[i], start.target.cosine, sums, odd);
     });
   }
 };
@@ -71,7 +71,7 @@ struct LogitsBackwardRow {
       return;
     }
     idx const y = start.label;
-    double const u = start.upstream, s = start.scale, dz_y = start.skipped ? 0 : double(static_cast<T>(dz[y]));
+    double const u = policies.factors(i).upstream, s = start.scale, dz_y = start.skipped ? 0 : double(static_cast<T>(dz[y]));
     using X = typename Team::number;
     using Sums = DotSum<X>;
     X const k = T(s * u), threshold = start.target.threshold;

@@ -103,7 +103,7 @@ class AngularMargin {
   struct Unchecked {};
   LOSSKIT_HD AngularMargin(Unchecked, double m1, double m2, double m3, PastPi rule) : m1_(m1), m2_(m2), m3_(m3), rule_(rule) {
     m1 = hidden(m1), m2 = hidden(m2);  // what the library makes of them, not the compiler
-    double const whole = ::floor(m1), turn = ::fmod(whole, 2) == 0 ? 1 : -1, part = multiply_add(m1 - whole, pi, m2);
+    double const whole = ::floor(m1), turn = ::fmod(whole, 2.0) == 0 ? 1 : -1, part = multiply_add(m1 - whole, pi, m2);
     near_ = {::cos(m2), ::sin(m2), m2, 0, 1};
     far_ = {turn * ::cos(part), turn * ::sin(part), part, whole, turn};
     if constexpr (is<Clamp>) {

@@ -93,7 +93,7 @@ struct Paired {
     double const logit = (double(k) + double(k_low)) * top;
     bool const whole = sizeof(T) == 4 && ::fabs(logit) <= 2 * slack;
     double const exponent = whole ? ::rint(logit) : 0;
-    T const none = -std::numeric_limits<T>::infinity();  // k = 0: nothing is far below
+    T const none = -INFINITY;  // k = 0: nothing is far below
     return {k, k_low, whole ? T(0) : T(top), T(exponent), k > 0 ? T((exponent + least) / double(k)) : none};
   }
   // How far e may grow before it is taken relative to a larger logit: 2^60, in double 2^500.

@@ -65,7 +65,7 @@ LOSSKIT_HD Target<computed<S>> target_of(M const& margin, S stored) {
 // A row without a target: no class is above its cosine or its threshold.
 template <class T>
 LOSSKIT_HD Target<T> no_target() {
-  T const above_all = std::numeric_limits<T>::infinity();
+  T const above_all = INFINITY;
   return {above_all, {0, 0}, above_all};
 }
 
@@ -165,7 +165,7 @@ LOSSKIT_HD idx count_non_finite(Team& team, Left left, idx n) {
 
 // c: the cosines of this part. Returns what the e that were kept are relative to.
 template <class List, class Team, class S, class Kept, class Rest, class Exp>
-LOSSKIT_HD Stretches open_row(Team& team, S const* c, Classes part, idx y, Kept kept, Rest rest, Exp exp_of,
+LOSSKIT_HD typename Team::kept_stretches open_row(Team& team, S const* c, Classes part, idx y, Kept kept, Rest rest, Exp exp_of,
                               RowState<computed<S>, Exp, List>& state) {
   using X = typename Team::number;
   using T = computed<S>;
@@ -175,7 +175,7 @@ LOSSKIT_HD Stretches open_row(Team& team, S const* c, Classes part, idx y, Kept 
   if constexpr (Exp::paired)
     if (state.sums.begun()) f.set_relative_to(state.sums.top);  // as a whole row would go on
   OddCosines odd;
-  Stretches stretches;
+  typename Team::kept_stretches stretches;
   idx const hole = part.place_of(y);
   if constexpr (keeps) team.sum_keeping(c, part.count, hole, odd, typename Open::Sums{}, state.sums, f, stretches);
   else team.sum(c, part.count, hole, odd, typename Open::Sums{}, state.sums, f);
@@ -263,11 +263,11 @@ LOSSKIT_HD LiftedFactor<T> lifted(double pull, double z) {
   return {T(pull / (z * lift)), T(lift)};
 }
 
-// The gradient of a part from what was kept of it. Adds: end.uniform counts. `at`: the logit, in base 2, that the row's sums are relative to; `upstream`
-// multiplies everything.
+// The gradient of a part from what was kept of it. Adds: end.uniform counts. `at`: the logit, in base 2, that the row's sums are
+// relative to; `upstream` multiplies everything.
 template <bool Adds, class Team, class Kept, class S>
-LOSSKIT_HD void finish_row(Team& team, Kept kept, Stretches const& stretches, double at, S* g, Classes part, idx y, RowEnd const& end,
-                           double upstream) {
+LOSSKIT_HD void finish_row(Team& team, Kept kept, typename Team::kept_stretches const& stretches, double at, S* g, Classes part, idx y,
+                           RowEnd const& end, double upstream) {
   using X = typename Team::number;
   using T = typename X::scalar;
   double pull = upstream * end.pull;

@@ -71,6 +71,15 @@ struct Stretches {
   }
 };
 
+// The same of a team that reads a part at once: one stretch, which needs no array.
+struct OneStretch {
+  int count = 0;
+  double at = 0;
+
+  LOSSKIT_HD double last_at() const { return at; }
+  LOSSKIT_HD void add(idx, double new_at) { count = 1, at = new_at; }
+};
+
 // The gradient of a row once its sums are known: factor * kept[j], or with Adds factor * kept[j] + uniform, and `slope` at the target
 // (y < 0: no target here).
 template <class T, bool Adds = false>

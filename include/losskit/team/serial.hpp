@@ -32,6 +32,7 @@ class SerialTeam {
  public:
   using number = Scalar<T>;
   static constexpr bool keeps = true;
+  using kept_stretches = Stretches;
   static constexpr idx block = 256;  // of a sum: a longer one, added to one by one, loses more
 
   // `buffer`: n numbers for e to wait in, or null to let it wait in the gradient itself.
@@ -144,7 +145,7 @@ class SerialTeam {
   // The largest r of some classes.
   template <class F>
   LOSSKIT_HD static double largest(T const* c, idx begin, idx end, idx hole, F const& f) {
-    number top = -std::numeric_limits<T>::max();
+    number top = -stored_number<T>::largest;
     OddCosines not_counted;
     for (idx j = begin; j < end; ++j)
       if (j != hole) top = max(top, f.rest_of(in_range<F>(c[j], not_counted)));

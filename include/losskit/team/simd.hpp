@@ -29,6 +29,7 @@ class SimdTeam {
  public:
   using number = P;
   static constexpr bool keeps = true;
+  using kept_stretches = Stretches;
   static constexpr idx block = 128 * W / P::parts;
 
   // How the second pass writes: over what the gradient holds, adding to it, or past the caches (for outputs too large

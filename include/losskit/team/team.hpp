@@ -52,10 +52,11 @@ concept Team =
       team.sync();
       team.once(f);
     } &&
-    (!T::keeps || requires(T team, idx n, typename detail::in_memory<typename T::number>::type* g, OddCosines odd, Stretches stretches,
-                           detail::AnySums sums, detail::AnyPass<typename T::number> f, RowEnding<typename T::number::scalar> end) {
+    (!T::keeps || requires(T team, idx n, typename detail::in_memory<typename T::number>::type* g, OddCosines odd,
+                           typename T::kept_stretches stretches, detail::AnySums sums, detail::AnyPass<typename T::number> f,
+                           RowEnding<typename T::number::scalar> end) {
       team.sum_keeping(g, n, n, odd, sums, sums, f, stretches);
-      team.settle(team.keep(g), stretches);
+      { team.settle(team.keep(g), n, stretches, 0.0) } -> std::convertible_to<double>;
       team.finish(team.keep(g), g, n, n, end);
     });
 
