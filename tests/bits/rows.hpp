@@ -2,7 +2,8 @@
 #pragma once
 #include "hash.hpp"
 #include "losskit/compose/margin_softmax.hpp"
-#include "losskit/loss/margin_softmax.hpp"
+#include "losskit/loss/calls.hpp"
+#include "losskit/loss/logits.hpp"
 #include "losskit/margin/arc.hpp"
 #include "losskit/margin/combined.hpp"
 #include "losskit/margin/sphere.hpp"
@@ -20,13 +21,11 @@ struct SomeMargin {
   CombinedMargin<> combined{2, 0.3, 0.2};
 
   template <Number X>
-  TargetAndRaw<X> target_and_raw(X c) const {
-    return which == 0 ? arc.target_and_raw(c) : which == 1 ? sphere.target_and_raw(c) : combined.target_and_raw(c);
+  MarginJet<X> margin_jet(X c) const {
+    return which == 0 ? arc.margin_jet(c) : which == 1 ? sphere.margin_jet(c) : combined.margin_jet(c);
   }
   template <Number X>
-  Jet<X> target(X c) const { return target_and_raw(c).target; }
-  template <Number X>
-  X raw(X c) const { return target_and_raw(c).raw; }
+  Jet<X> target(X c) const { return margin_jet(c).target; }
 };
 struct SomeRest {
   static constexpr char const* name = "SomeRest";
