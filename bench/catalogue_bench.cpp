@@ -69,6 +69,7 @@ bool const registered = [] {
   for_each(objectives{}, []<class O>(O objective) {
     add_cosine("objective/" + name_of<O>(), MarginSoftmax{ArcMargin{0.5}, 64.0, objective});
   });
+  for_each(objectives{}, []<class O>(O objective) { add_cosine("logits/" + name_of<O>(), SoftmaxLoss{objective}); });
   for_each(rests{}, []<class R>(R rest) { add_cosine("rest/" + name_of<R>(), MarginSoftmax{ArcMargin{0.5}, 64.0, CrossEntropy{}, rest}); });
   for_each(point_losses{}, []<class L>(L loss) {
     add("point/" + name_of<L>(), [=](benchmark::State& state, auto const& backend, Size size) { point_row(state, backend, loss, size); });

@@ -197,6 +197,21 @@ std::vector<Row> in_double(idx rows, idx cols) {
           row("double, loss only", shape, speed_ratio(cases[8], {&cases[6], &cases[7]}), "read", gate)};
 }
 
+// Plain logits, whose size nobody knows beforehand, against cosines of the same logits, one shift for all rows.
+std::vector<Row> over_logits(idx rows, idx cols) {
+  Problem<float> const cosines(rows, scaled(cols)), logits(rows, scaled(cols), 64.0f);
+  Call<float> bounded(cosines), plain(logits);
+  std::vector<Case> cases = {
+      {"ArcFace", bounded.in_place(arc_face), [&] { cosines.restore(); }},
+      {"NoMargin", bounded.in_place(MarginSoftmax{NoMargin{}, 64.0}), [&] { cosines.restore(); }},
+      {"SoftmaxLoss", plain.in_place(SoftmaxLoss{}), [&] { logits.restore(); }}};
+  run(cases, cosines.size());
+  std::vector<Row> out;
+  for (std::size_t k : {0, 1})
+    out.push_back(row("SoftmaxLoss, in place", shape_of(rows, cosines.cols), speed_ratio(cases[2], {&cases[k]}), cases[k].name, {0.80, 0.95}));
+  return out;
+}
+
 // --- every policy against plain cross-entropy --------------------------------------------------------------------------------
 std::vector<Row> policies(idx rows, idx cols) {
   Problem<float> const problem(rows, scaled(cols));
@@ -319,6 +334,8 @@ std::vector<Group> const groups = {
     {"thrust", [] { return on_thrust(256, 10000); }},
     {"read", [] { return reads(512, 100000); }},
     {"double", [] { return in_double(512, 50000); }},
+    {"logits", [] { return over_logits(512, 100000); }},
+    {"logits", [] { return over_logits(256, 10000); }},
     {"policies", [] { return policies(256, 10000); }},
     {"policies", [] { return policies(512, 100000); }},
     {"points", [] { return points(32000000); }},

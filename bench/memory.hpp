@@ -44,23 +44,23 @@ class Memory {
 
 // Cosines as training sees them: N(0, 0.045), as between random unit vectors of 512 numbers, and targets near 0.6. A call in
 // place overwrites them with gradients; restore() puts them back, outside the clock and before every case, the ceilings too,
-// so that each starts from the same values and the same caches.
+// so that each starts from the same values and the same caches. `times` makes logits of them.
 template <class T>
 class Problem {
  public:
   idx const rows, cols;
   std::vector<std::int64_t> labels;
 
-  Problem(idx rows_, idx cols_)
+  Problem(idx rows_, idx cols_, float times = 1)
       : rows(rows_), cols(cols_), labels(std::size_t(rows_)), targets_(std::size_t(rows_)),
         pool_rows_(std::clamp<idx>((idx(1) << 22) / cols_, 1, std::min<idx>(rows_, 64))), pool_(pool_rows_ * cols_),
         cosines_(rows_ * cols_) {
     std::mt19937 random(7);
     std::normal_distribution<float> rest(0.0f, 0.045f), target(0.6f, 0.1f);
-    for (idx j = 0; j < pool_.size(); ++j) pool_.data()[j] = T(rest(random));
+    for (idx j = 0; j < pool_.size(); ++j) pool_.data()[j] = T(times * rest(random));
     for (std::size_t i = 0; i < labels.size(); ++i) {
       labels[i] = std::uniform_int_distribution<idx>(0, cols - 1)(random);
-      targets_[i] = T(std::clamp(target(random), 0.0f, 0.95f));
+      targets_[i] = T(times * std::clamp(target(random), 0.0f, 0.95f));
     }
     restore();
   }

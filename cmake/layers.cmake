@@ -24,8 +24,8 @@ set(standard
   version)
 # The headers that hold plain data, in `namespace losskit` itself: one type in every unit of a program. All else is tagged.
 set(plain
-  core/config.hpp core/expects.hpp core/number.hpp core/view.hpp concepts.hpp scale/adacos.hpp loss/batch.hpp loss/point_loss.hpp
-  adapt/eigen.hpp backend/half.cuh backend/pending.cuh)
+  core/config.hpp core/expects.hpp core/number.hpp core/view.hpp concepts.hpp rest/curricular.hpp scale/adacos.hpp loss/batch.hpp
+  loss/point_loss.hpp adapt/eigen.hpp backend/half.cuh backend/pending.cuh)
 list(TRANSFORM plain PREPEND losskit/)
 set(findings 0)
 

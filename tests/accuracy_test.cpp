@@ -14,8 +14,6 @@ using namespace test;
 
 namespace {
 
-constexpr double largest_scale = 1e6;
-
 struct Row {
   long double loss;
   std::vector<long double> gradient;

@@ -115,7 +115,8 @@ Everything<T> every_call(B const& backend, L const& loss, Problem<T, I>& p, Opti
 
 // The serial backend against another, and each call against the others.
 template <class T, class I = std::int64_t, class B = losskit::on::eigen<one_thread>>
-void compare(Loss const& loss, idx rows, idx cols, idx gap, idx offset, unsigned seed = 1, double spread = 0.9, bool per_row_scales = false,
+void compare(AnyLoss const& loss, idx rows, idx cols, idx gap, idx offset, unsigned seed = 1, double spread = 0.9,
+             bool per_row_scales = false,
              B const& backend = B{}) {
   INFO(std::string(loss.margin.own_name()) << " s = " << loss.scale << ", " << rows << " x " << cols << " + " << gap << " at " << offset
                                            << ", " << sizeof(T));
@@ -168,7 +169,7 @@ void compare(Loss const& loss, idx rows, idx cols, idx gap, idx offset, unsigned
   }
 }
 
-inline Loss loss_of(Margins margin, double scale = 20, AnyObjective objective = {}, AnyRest rest = {}) {
+inline AnyLoss loss_of(Margins margin, double scale = 20, AnyObjective objective = {}, AnyRest rest = {}) {
   return {margin, scale, objective, rest};
 }
 

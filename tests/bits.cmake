@@ -5,6 +5,7 @@ get_target_property(eigen_folder Eigen3::Eigen INTERFACE_INCLUDE_DIRECTORIES)
 cmake_host_system_information(RESULT cores QUERY NUMBER_OF_LOGICAL_CORES)
 foreach(compiler IN LISTS LOSSKIT_BITS_COMPILERS)
   losskit_test(bits/${compiler} ${CMAKE_COMMAND} -D "SOURCE=${PROJECT_SOURCE_DIR}" -D "COMPILER=${compiler}" -D "EIGEN=${eigen_folder}"
-               -D "NINJA=${losskit_ninja}" -D "WORK=${CMAKE_CURRENT_BINARY_DIR}/bits/${compiler}" -P "${PROJECT_SOURCE_DIR}/cmake/bits.cmake")
+               -D "NINJA=${losskit_ninja}" -D "WORK=${CMAKE_CURRENT_BINARY_DIR}/bits/${compiler}"
+               -P "${PROJECT_SOURCE_DIR}/cmake/bits.cmake")
   set_tests_properties("${losskit_test_prefix}bits/${compiler}" PROPERTIES PROCESSORS ${cores} COST 200)
 endforeach()

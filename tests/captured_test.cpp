@@ -120,7 +120,9 @@ struct OwnScale {
   idx classes = cols;
   double floor = 1, largest = 100;
 
+  using Statistics = ScaleStatistics;
   State start() const { return {4.9}; }
+  FixedScale at(State const& state) const { return FixedScale(state.scale); }
   double scale(State const& state) const { return state.scale; }
   double ceiling() const { return largest; }
   State next(State state, ScaleStatistics const& batch) const {

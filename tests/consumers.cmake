@@ -78,6 +78,13 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   endforeach()
 endif()
 
+# --- how many row kernels the catalogue is: what margin, objective and label type leave out of the heavy part on a host --------------
+add_library(row_kernels OBJECT "${CMAKE_CURRENT_SOURCE_DIR}/row_kernels/catalogue.cpp")
+target_link_libraries(row_kernels PRIVATE losskit_develop Eigen3::Eigen)
+target_compile_options(row_kernels PRIVATE -O0 -g0 -fno-sanitize=all)
+losskit_test(row_kernels ${CMAKE_COMMAND} -D "NM=${CMAKE_NM}" -D "OBJECT=$<TARGET_OBJECTS:row_kernels>" -D MOST=200
+             -P "${PROJECT_SOURCE_DIR}/cmake/row_kernels.cmake")
+
 # --- wrong use must not compile, and must say why --------------------------------------------------------------------------
 file(GLOB mistakes CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/no_compile/*.cpp")
 foreach(mistake IN LISTS mistakes)

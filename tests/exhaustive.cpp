@@ -373,11 +373,12 @@ void walk_margin(Settings const& settings, Table& table, M const& margin) {
 template <class O>
 void walk_objective(Settings const& settings, Table& table, O const& objective, std::string const& name) {
   if (!table.wants(name)) return;
-  table.add(name,
-            walk_numbers(
-                settings, Floats(-1e30f, 0), false, [=](auto log_p) { return objective(log_p); },
-                [=](double x, Jet<Scalar<double, float>> const& at) { return objective_terms(objective, x, at.value.v, at.slope.v); }),
-            false, false);
+  if constexpr (!MeanObjective<O>)  // those of two arguments are linear in both, so far
+    table.add(name,
+              walk_numbers(
+                  settings, Floats(-1e30f, 0), false, [=](auto log_p) { return objective(log_p); },
+                  [=](double x, Jet<Scalar<double, float>> const& at) { return objective_terms(objective, x, at.value.v, at.slope.v); }),
+              false, false);
 }
 
 template <class P, int N, class F>

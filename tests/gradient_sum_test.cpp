@@ -22,7 +22,6 @@ using namespace test;
 
 namespace {
 
-constexpr double largest_scale = 1e6;
 using Plain = MarginSoftmax<NoMargin, AnyObjective>;
 using Cluster = emulated<4, 2, true, 2>;
 using Cpp = losskit::on::thrust<::thrust::cpp::tag>;

@@ -4,38 +4,16 @@
 #include "losskit/head/normalize.hpp"
 #include "losskit/loss/advance.hpp"
 #include "losskit/loss/point_loss.hpp"
+#include "narrow.hpp"
 
 #include <bit>
 #include <string>
 
-namespace test {
-
-// The upper half of a float, as bfloat16. It converts only where asked, like CUDA's.
-struct Narrow {
-  std::uint16_t bits;
-
-  Narrow() = default;
-  explicit Narrow(float x) {
-    auto const all = std::bit_cast<std::uint32_t>(x);
-    bits = static_cast<std::uint16_t>((x != x ? all | 0x400000U : all + 0x7fffU + (all >> 16 & 1U)) >>
-                                      16);  // to the nearest, ties to even
-  }
-  explicit operator float() const { return std::bit_cast<float>(std::uint32_t(bits) << 16); }
-};
-
-}  // namespace test
-
-namespace losskit {
-template <>
-struct stored_number<test::Narrow> {
-  using computed = float;
-  static constexpr double epsilon = 0x1p-7, largest = 0x1.fep127;
-};
-}  // namespace losskit
-
 using namespace test;
 
 namespace {
+
+using Narrow = Bfloat16;
 
 template <class T>
 VectorView<T, device> there(VectorView<T> v) {
@@ -116,7 +94,7 @@ bool rounds(Guarded<float> const& exact, Narrows const& narrow, double ulps) {
 }
 
 template <class B>
-void compare_narrow(B const& backend, Loss const& loss, idx rows, idx cols, idx gap, idx offset, unsigned seed) {
+void compare_narrow(B const& backend, AnyLoss const& loss, idx rows, idx cols, idx gap, idx offset, unsigned seed) {
   INFO(std::string(loss.margin.own_name()) << " s = " << loss.scale << ", " << rows << " x " << cols << " + " << gap << " at "
                                            << offset);
   Both c(rows, cols, gap, offset, seed, 0.9), up(rows, cols, 0, (offset + 3) % 8, seed + 1, 1);
@@ -321,7 +299,7 @@ struct Faulty {
 
   void expect(std::vector<idx> bad, Fault::What what, double value) {
     auto const is_bad = [&](idx i) { return std::find(bad.begin(), bad.end(), i) != bad.end(); };
-    Loss const loss = loss_of({{ArcMargin{0.5}}}, 20);
+    AnyLoss const loss = loss_of({{ArcMargin{0.5}}}, 20);
     std::vector<std::byte> memory(workspace_bytes<float>(backend, fault_rows, fault_cols, Placement::accumulate) + 4096);
     auto const workspace = there(memory);
     Guarded<float> g(fault_rows, fault_cols, 1, 1, 9), sum(fault_rows, fault_cols, 1, 1, 0.25F), later(g), z(g), dz(g),
@@ -446,7 +424,7 @@ TEST_CASE("a device's faults count as valid rows: they take part in a mean") {
   Problem<float> p(4, 33);
   Guarded<float> g(4, 33), expected(4, 33);
   std::vector<std::byte> memory(workspace_bytes<float>(backend, 4, 33, Placement::out_of_place));
-  Loss const loss = loss_of({{ArcMargin{0.5}}}, 20);
+  AnyLoss const loss = loss_of({{ArcMargin{0.5}}}, 20);
   p.labels[1] = -9;
   auto const host_report = loss_and_gradient(on::serial{}, loss, p.plain(), expected.matrix(), view(memory),
                                              {.reduction = Reduction::batch_mean, .ignore_label = -9});

@@ -11,7 +11,7 @@ using namespace test;
 
 namespace {
 
-Loss const bounded = loss_of({{ArcMargin{0.5}}}, 30),
+AnyLoss const bounded = loss_of({{ArcMargin{0.5}}}, 30),
            hard = loss_of({{SphereMargin{4.0}}}, 12, {FocalLoss{2}}, {HardNegatives<>{0.2}}),
            relative = loss_of({{ArcMargin{0.5}}}, 200);
 
@@ -82,7 +82,7 @@ struct Odd {  // what the calls say of odd cosines
   std::vector<SavedRow> saved;
 
   template <class B>
-  Odd(B const& backend, Loss const& loss, Problem<float>& p)
+  Odd(B const& backend, AnyLoss const& loss, Problem<float>& p)
       : gradient(p.rows, p.cols, 2, 3, 9),
         later(gradient),
         z(gradient),
@@ -369,7 +369,7 @@ TEST_CASE("a row of 2^31 + 1000 classes: each lane's part, its sums and its grad
     CHECK(sums.z.v == doctest::Approx(sum).epsilon(3e-5));
     CHECK(static_cast<idx>(read.above.v) == classes);
     CHECK(static_cast<idx>(sums.above.v) == classes);
-    team.finish(kept, g, n, y, {2, 0, 7});
+    team.finish(kept, g, n, y, RowEnding<float>{2, 7});
     idx wrong = 0;
     for (idx pack = lane; pack <= last; pack += many)
       for (idx j = 4 * pack - 2; j < 4 * pack + 4; ++j) {  // its own, and the neighbours of another lane

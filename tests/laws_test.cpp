@@ -37,8 +37,8 @@ Result run(L const& loss, Batch<double, std::int64_t> const& batch, Options cons
   return r;
 }
 
-std::vector<Loss> some_losses() {
-  std::vector<Loss> losses;
+std::vector<AnyLoss> some_losses() {
+  std::vector<AnyLoss> losses;
   for (auto const& margin : {Margins{{ArcMargin{0.5}}}, Margins{{SphereMargin{2.5}}}, Margins{{CosMargin{0.35}}}})
     for (auto const& rest : {AnyRest{}, AnyRest{HardNegatives<>{0.3}}})
       for (auto const& objective : {AnyObjective{}, AnyObjective{FocalLoss{2}}}) losses.emplace_back(margin, 12.0, objective, rest);
@@ -300,7 +300,7 @@ TEST_CASE("whole loss: gradient against central differences, every margin x obje
       for (auto const& rest : all_rests()) {
         INFO(margin.own_name());
         double const scale = ++seed % 3 == 0 ? 40 : 12;
-        expect(testing::check_loss(on::serial{}, Loss{margin, scale, objective, rest}, 3, 7, seed));
+        expect(testing::check_loss(on::serial{}, AnyLoss{margin, scale, objective, rest}, 3, 7, seed));
       }
   }
 }
@@ -467,7 +467,8 @@ TEST_CASE("whole loss: with a cosine margin a constant on every cosine changes n
   Problem<double> p(6, 15, 61, 0, 0, 0.5), q = p;
   for (idx i = 0; i < p.rows; ++i)
     for (idx j = 0; j < p.cols; ++j) q.cosines.at(i, j) += 0.25;
-  for (auto const& loss : {Loss{Margins{{CosMargin{0.35}}}, 20, {}, {}}, Loss{Margins{{NoMargin{}}}, 20, AnyObjective{FocalLoss{}}, {}}}) {
+  for (auto const& loss :
+       {AnyLoss{Margins{{CosMargin{0.35}}}, 20, {}, {}}, AnyLoss{Margins{{NoMargin{}}}, 20, AnyObjective{FocalLoss{}}, {}}}) {
     auto const a = run(loss, p.weighted()), b = run(loss, q.weighted());
     CHECK(a.report.loss == Approx(b.report.loss).epsilon(1e-13));
     for (idx i = 0; i < p.rows; ++i)

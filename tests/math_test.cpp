@@ -14,6 +14,7 @@
 
 #include "losskit/backend/eigen_packet.hpp"
 #include "losskit/concepts.hpp"
+#include "losskit/core/twice.hpp"
 
 namespace {
 
@@ -273,4 +274,42 @@ TEST_CASE_TEMPLATE("arithmetic", T, float, double) {
   T zero[P::width];
   (-P(0)).store(zero);
   CHECK(std::signbit(zero[0]));
+}
+
+// 1 + eps squared is 1 + 2 eps + eps^2: the last term shows what was rounded.
+template <class T, class X>
+void products_and_sums(X one_more) {
+  using namespace losskit;
+  T const eps = std::numeric_limits<T>::epsilon();
+  X const minus = -1 - 2 * X(eps);
+  auto const is = [](X x, T expected) {
+    if constexpr (Simd<X>) {
+      T lanes[static_cast<std::size_t>(X::width)];
+      x.store(lanes);
+      for (T const lane : lanes)
+        if (!(lane == expected)) return false;
+      return true;
+    } else if constexpr (std::is_arithmetic_v<X>) {
+      return x == expected;
+    } else {
+      return x.v == expected;
+    }
+  };
+  if constexpr (std::is_arithmetic_v<X>) {
+    CHECK(is(product(one_more, one_more) + minus, 0));
+  } else {
+    CHECK(is(one_more * one_more + minus, 0));
+    CHECK(is(minus + one_more * one_more, 0));
+    CHECK(is(fma(one_more, one_more, minus), eps * eps));
+  }
+  CHECK(is(multiply_add(one_more, one_more, minus), fuses ? eps * eps : 0));
+}
+TEST_CASE_TEMPLATE("a product is rounded, multiply_add as the instruction set does, fma always once", T, float, double) {
+  using namespace losskit;
+  T volatile one_more = 1 + std::numeric_limits<T>::epsilon();
+  products_and_sums<T>(T(one_more));
+  products_and_sums<T>(Scalar<T>(T(one_more)));
+  products_and_sums<T>(Packet<T>(T(one_more)));
+  products_and_sums<T>(Twice<Packet<T>>(T(one_more)));
+  static_assert((Scalar<T>(2) * Scalar<T>(3)).v == 6 && product(T(2), T(3)) == 6);
 }

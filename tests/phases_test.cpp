@@ -116,12 +116,13 @@ void row_in_parts(L const& loss, std::vector<T> const& c, idx y, std::vector<Cla
     }
     auto const known = after_sums(exp_of, all.sums);
     r.end = close_row(all.sums, start.target, known.scale(), known.shift_above(start.target.psi.value), n,
-                      [&](auto log_p, auto mean) { return policies.objective(log_p, mean); }, start.weight);
+                      [&](auto log_p, auto mean) { return policies.objective(log_p, mean); }, policies.factors(0).weight);
     double at = 0;
     if constexpr (decltype(exp_of)::paired) at = all.sums.at;
     for (std::size_t k = 0; k < parts.size(); ++k) {
       T* const g = r.gradient.data() + parts[k].first;
-      finish_row(team, g, stretches[k], at, g, parts[k], y, r.end, start.upstream);
+      finish_row<RowSums<Scalar<double>, List>::template has<RestSum>>(team, g, stretches[k], at, g, parts[k], y, r.end,
+                                                                       policies.factors(0).upstream);
     }
     r.state = all;
     go(r);
@@ -326,7 +327,7 @@ void finish_twice(typename SimdTeam<Packet<T>>::Writes writes) {
     for (Classes const& part : parts) open_row(team, c.data() + part.first, part, y, e + part.first, PlainRest{}, exp_of, state);
     RowEnd const end = close_row(state.sums, state.target, exp_of.scale(), exp_of.shift_above(state.target.psi.value), n,
                                  [&](auto log_p, auto mean) { return objective_jet_of(objective, log_p, mean); }, 1);
-    for (Classes const& part : parts) finish_row(team, e + part.first, {}, 0, g + part.first, part, y, end, 0.75);
+    for (Classes const& part : parts) finish_row<false>(team, e + part.first, {}, 0, g + part.first, part, y, end, 0.75);
   }
   team.finish_waiting();
   for (idx i = 0; i < rows; ++i) {

@@ -76,7 +76,7 @@ using every_margin =
              CombinedMargin<>, CombinedMargin<NoRule>, CombinedMargin<LegacyLinear>, CombinedMargin<ContinuousLinear>,
              CombinedMargin<Clamp>, CombinedMargin<FallToCosine>, CombinedMargin<Easy>, Annealed<>, Annealed<ArcMargin<LegacyLinear>>>;
 struct Margins : AnyMargin<every_margin> {};  // a type of its own: a short name in every instance
-using Loss = MarginSoftmax<Margins, AnyObjective, AnyRest>;
+using AnyLoss = MarginSoftmax<Margins, AnyObjective, AnyRest>;
 
 template <class... M>
 std::vector<Margins> defaults_of(Policies<M...>) { return {Margins{{M{}}}...}; }

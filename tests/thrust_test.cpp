@@ -37,7 +37,7 @@ auto on_threads([[maybe_unused]] int threads, F const& f) {
 }
 
 template <class T>
-void same_bits(Loss const& loss, idx rows, idx cols) {
+void same_bits(AnyLoss const& loss, idx rows, idx cols) {
   INFO(rows << " x " << cols << ", " << sizeof(T));
   Problem<T> p(rows, cols, 3);
   auto const run = [&](auto const& b) { return every_call(b, loss, p, Options{.upstream = 1.5}, false, 1, 1); };

@@ -147,6 +147,32 @@ concept Stateful = Policy<P> && std::is_trivially_copyable_v<typename P::State> 
                      { p.at(state) } -> Policy;
                    };
 
+// What gives the scale s: one number; each row's own, from the length of its feature, with the derivative; or one that follows the
+// batch, held by a state.
+template <class S>
+concept ConstantScale = Policy<S> && requires(S const s) {
+  { s.scale() } -> std::convertible_to<double>;
+};
+template <class S, class X = Scalar<double>>
+concept RowScale = Policy<S> && Number<X> && requires(S const s, X norm) {
+  { s(norm) } -> std::same_as<Jet<X>>;
+};
+template <class S>
+concept StateScale = Stateful<S> && requires(S const s, typename S::State const state) {
+  { s.scale(state) } -> std::convertible_to<double>;
+};
+template <class S>
+concept Scale = ConstantScale<S> || RowScale<S> || StateScale<S>;
+
+// A loss over the rows of a Batch: what MarginSoftmax and SoftmaxLoss hold, plain members. A policy alone is none.
+template <class L>
+concept Loss = requires(L const loss) {
+  requires Margin<std::remove_cvref_t<decltype(loss.margin)>>;
+  requires RestRule<std::remove_cvref_t<decltype(loss.rest)>>;
+  requires Objective<std::remove_cvref_t<decltype(loss.objective)>>;
+  { loss.scale } -> std::convertible_to<double>;
+};
+
 // Where a policy's slope jumps. Checkers step around these points; each header says which side the slope takes.
 struct Kinks {
   double at[4] = {};

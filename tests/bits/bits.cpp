@@ -16,6 +16,5 @@ int main() {
   points<float>(on::serial{});
   points<float>(solo{});
   points<double>(on::eigen{});
-  point_calls<float>(on::eigen{}, WingOnTwice{}, "Wing, packets side by side", 2, 4099);
   return failures != 0;
 }

@@ -35,12 +35,6 @@ struct SomePoints {
   }
 };
 
-// A formula on packets side by side (core/twice.hpp).
-struct WingOnTwice : WingLoss {
-  static constexpr bool long_chain = true;
-  WingOnTwice() : WingLoss(10, 2) {}
-};
-
 template <class T, class B, class L>
 void point_calls(B const& backend, L const& loss, char const* what, idx rows, idx cols) {
   auto const cells = static_cast<std::size_t>(rows * cols);

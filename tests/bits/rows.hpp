@@ -2,7 +2,8 @@
 #pragma once
 #include "hash.hpp"
 #include "losskit/compose/margin_softmax.hpp"
-#include "losskit/loss/margin_softmax.hpp"
+#include "losskit/loss/calls.hpp"
+#include "losskit/loss/logits.hpp"
 #include "losskit/margin/arc.hpp"
 #include "losskit/margin/combined.hpp"
 #include "losskit/margin/sphere.hpp"
@@ -20,13 +21,11 @@ struct SomeMargin {
   CombinedMargin<> combined{2, 0.3, 0.2};
 
   template <Number X>
-  TargetAndRaw<X> target_and_raw(X c) const {
-    return which == 0 ? arc.target_and_raw(c) : which == 1 ? sphere.target_and_raw(c) : combined.target_and_raw(c);
+  MarginJet<X> margin_jet(X c) const {
+    return which == 0 ? arc.margin_jet(c) : which == 1 ? sphere.margin_jet(c) : combined.margin_jet(c);
   }
   template <Number X>
-  Jet<X> target(X c) const { return target_and_raw(c).target; }
-  template <Number X>
-  X raw(X c) const { return target_and_raw(c).raw; }
+  Jet<X> target(X c) const { return margin_jet(c).target; }
 };
 struct SomeRest {
   static constexpr char const* name = "SomeRest";
@@ -113,10 +112,13 @@ void rows(B const& backend) {
   constexpr bool single = sizeof(T) == 4;
   Problem<T> small(3, 1003), large(2, 4099);
   struct Case { char const* what; double scale; int margin; bool hard, focal, moment; };
-  for (auto const& c : {Case{"Arc, s = 30", 30, 0, false, false, false}, {"Sphere(2.5), s = 64, hard, focal, dL/ds", 64, 1, true, true, true},
-                        {"Combined, s = 84, dL/ds", 84, 2, false, false, true}, {"Arc, s = 88, hard", 88, 0, true, false, false},
-                        {"Sphere(2.5), s = 200", 200, 1, false, false, false}, {"Arc, s = 1000, focal, dL/ds", 1000, 0, false, true, true},
-                        {"Combined, s = 1e4, hard", 1e4, 2, true, false, true}}) {
+  for (auto const& c : {Case{"Arc, s = 30", 30, 0, false, false, false},
+                        {"Sphere(2.5), s = 64, hard, focal, dL/ds", 64, 1, true, true, true},
+                        {"Combined, s = 84, dL/ds", 84, 2, false, false, true},
+                        {"Arc, s = 88, hard", 88, 0, true, false, false},
+                        {"Sphere(2.5), s = 200", 200, 1, false, false, false},
+                        {"Arc, s = 1000, focal, dL/ds", 1000, 0, false, true, true},
+                        {"Combined, s = 1e4, hard, dL/ds", 1e4, 2, true, false, true}}) {
     if (single && c.scale > 1000) continue;
     Loss const loss{{c.margin}, c.scale, {c.focal}, {c.hard}};
     row_calls<T>(backend, loss, c.what, small, c.moment);

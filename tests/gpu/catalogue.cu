@@ -20,13 +20,19 @@ template <class... L>
 void each_point_loss(Policies<L...>) {
   (compile(detail::block_rows<float, false, detail::PointBlock<true, false, L, float, device>>), ...);
 }
-template <class Scale>
-void a_scale() {
-  if constexpr (DynamicScale<Scale>) compile(detail::block_rows<float, false, detail::NextState<Scale, float>>);
+// The next state of what follows the batch.
+template <class P>
+void a_state() {
+  if constexpr (Stateful<P>) {
+    if constexpr (std::is_same_v<typename P::Statistics, ScaleStatistics>)
+      compile(detail::block_rows<float, false, detail::NextByScale<P, float>>);
+    else
+      compile(detail::block_rows<float, false, detail::TallyEnd<detail::TargetSum, detail::NextByTargets<P>>>);
+  }
 }
-template <class... Scale>
-void each_scale(Policies<Scale...>) {
-  (a_scale<Scale>(), ...);
+template <class... P>
+void each_state(Policies<P...>) {
+  (a_state<P>(), ...);
 }
 
 void catalogue() {
@@ -34,6 +40,7 @@ void catalogue() {
   each_rest(rests{});
   each_objective(objectives{});
   each_point_loss(point_losses{});
-  each_scale(scales{});
+  each_state(scales{});
+  each_state(rests{});
   compile(detail::block_rows<float, true, Row<MarginSoftmax<LiArc>>>);  // a user's own, from examples/
 }

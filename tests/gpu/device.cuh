@@ -56,7 +56,7 @@ class OnDevice {
   T* memory_ = nullptr;
 };
 
-// A batch of cosines as stored in S, and the same numbers in double.
+// A batch of cosines (or logits, up to `largest`) as stored in S, and the same numbers in double.
 template <class S>
 struct Problem {
   using T = computed<S>;
@@ -64,12 +64,12 @@ struct Problem {
   std::vector<S> cosines;
   std::vector<double> exact;
   std::vector<std::int64_t> labels;
-  std::vector<T> weights, class_weights, upstream, scales;
-  std::vector<double> exact_weights, exact_class_weights, exact_upstream, exact_scales;
+  std::vector<T> weights, class_weights, upstream, scales, margins;
+  std::vector<double> exact_weights, exact_class_weights, exact_upstream, exact_scales, exact_margins;
 
-  Problem(idx rows_, idx cols_, idx gap = 0, unsigned seed = 1) : rows(rows_), cols(cols_), stride(cols_ + gap) {
+  Problem(idx rows_, idx cols_, idx gap = 0, unsigned seed = 1, float largest = 0.9F) : rows(rows_), cols(cols_), stride(cols_ + gap) {
     std::mt19937 random(seed);
-    std::uniform_real_distribution<float> cosine(-0.9F, 0.9F), weight(0.25F, 2.0F);
+    std::uniform_real_distribution<float> cosine(-largest, largest), weight(0.25F, 2.0F);
     for (idx i = 0; i < rows * stride; ++i) {
       cosines.push_back(static_cast<S>(static_cast<T>(cosine(random))));
       exact.push_back(double(static_cast<T>(cosines.back())));
@@ -85,6 +85,7 @@ struct Problem {
     fill(upstream, exact_upstream, rows, 1, 1);
     fill(scales, exact_scales, rows, 10, 0);
     fill(class_weights, exact_class_weights, cols, 1, 0);
+    fill(margins, exact_margins, rows, 0.5F, 0.25F);
   }
 };
 

@@ -8,8 +8,16 @@ namespace test {
 
 using namespace losskit;
 
-template <class L, class S = float, bool Moment = false, class Exp = Bounded<computed<S>>, bool Gradient = true>
-using Row = detail::LossRow<Gradient, Moment, Exp, L, S, std::int64_t, device>;
+// Exp: Bounded or Paired. Moment: dL/ds is asked for.
+template <class L, class S = float, bool Moment = false, template <class> class Exp = Bounded, bool Gradient = true>
+struct RowOf {
+  using Policies = detail::RowPolicies<L, S, std::int64_t, device>;
+  using Asks = decltype(detail::asked_by<L>());
+  using List = std::conditional_t<Moment, typename Asks::template with<MomentSum>, Asks>;
+  using type = detail::LossRow<Gradient, List, Exp<computed<S>>, typename Policies::Rest, Policies, S, device>;
+};
+template <class L, class S = float, bool Moment = false, template <class> class Exp = Bounded, bool Gradient = true>
+using Row = typename RowOf<L, S, Moment, Exp, Gradient>::type;
 
 // Who names a kernel's address has it compiled.
 inline void const* used = nullptr;

@@ -128,6 +128,35 @@ TEST_CASE("AdaCos: its state stays on the device, and the next step reads it the
   CHECK(report.loss == doctest::Approx(truth.loss).epsilon(1e-5));
 }
 
+TEST_CASE("CurricularFace: its t stays on the device, and the rest rule reads it there") {
+  idx const rows = 33, cols = 2003;
+  Problem<float> p(rows, cols);
+  CurricularRest const rest(0.4, 0.5);
+  std::vector<std::byte> memory(advance_workspace_bytes(rows) + workspace_bytes<double>(on::serial{}, rows, cols, Placement::out_of_place));
+  Batch const exact(MatrixView<double const>{p.exact.data(), rows, cols, cols}, p.labels);
+  CurricularState const expected = advance(on::serial{}, rest, rest.start(), exact, view(memory));
+  std::vector<double> truth(p.exact.size());
+  Report const of_host = loss_and_gradient(on::serial{}, MarginSoftmax{ArcMargin{0.5}, 32.0, CrossEntropy{}, rest.at(expected)}, exact,
+                                           MatrixView<double>{truth.data(), rows, cols, cols}, view(memory));
+
+  OnDevice<float> cosines(p.cosines), gradient(rows * cols);
+  OnDevice<std::int64_t> labels(p.labels);
+  OnDevice<CurricularState> state(std::vector<CurricularState>{rest.start()});
+  on::cuda const gpu{};
+  OnDevice<std::byte> workspace(static_cast<idx>(memory.size() + workspace_bytes<float>(gpu, rows, cols, Placement::out_of_place)));
+  Batch batch(MatrixView<float const, device>(cosines.matrix(rows, cols, cols)), VectorView<std::int64_t const, device>(labels.view()));
+  advance(gpu, rest, state.view(), batch, workspace.view());
+  CurricularState const next = state.get()[0];
+  CHECK(next.t == doctest::Approx(expected.t).epsilon(1e-12));
+  CHECK(next.steps == 1);
+
+  batch.rest = rest_of(state.view());
+  Report const report = read(gpu, loss_and_gradient(gpu, MarginSoftmax{ArcMargin{0.5}, 32.0, CrossEntropy{}, CurricularRest{}}, batch,
+                                                    gradient.matrix(rows, cols, cols), workspace.view()));
+  CHECK(report.loss == doctest::Approx(of_host.loss).epsilon(1e-5));
+  CHECK(apart(gradient.get(), truth) <= 1e-5);
+}
+
 #if __has_include(<cublas_v2.h>) && defined(LOSSKIT_TEST_CUBLAS)
 TEST_CASE("the cosine layer, with cuBLAS's products") {
   idx const rows = 17, classes = 45, width = 64;

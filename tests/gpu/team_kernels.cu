@@ -4,15 +4,16 @@
 
 using namespace test;
 
+template <class S, class Row>
+void every_length() {
+  compile(detail::warp_rows<S, Row::keeps, Row>, detail::block_rows<S, Row::keeps, Row>, detail::block_rows<S, false, Row>,
+          detail::grid_rows<S, Row>);
+}
 template <class S, bool Moment>
 void kernels() {
   using L = MarginSoftmax<ArcMargin<>>;
-  using T = computed<S>;
-  using Near = Row<L, S, Moment, Bounded<T>>;
-  using Far = Row<L, S, Moment, Relative<T>>;
-  compile(detail::warp_rows<S, true, Near>, detail::block_rows<S, true, Near>, detail::block_rows<S, false, Near>,
-          detail::grid_rows<S, Near>);
-  compile(detail::warp_rows<S, false, Far>, detail::block_rows<S, false, Far>, detail::grid_rows<S, Far>);
+  every_length<S, Row<L, S, Moment, Bounded>>();
+  every_length<S, Row<L, S, Moment, Paired>>();
 }
 
 void all() {
@@ -21,6 +22,10 @@ void all() {
   kernels<double, false>();
   kernels<__half, false>();
   kernels<__nv_bfloat16, false>();
+  every_length<float, Row<SoftmaxLoss<>, float, false, Paired>>();
+  every_length<__half, Row<SoftmaxLoss<>, __half, false, Paired>>();
+  every_length<float, Row<MarginSoftmax<ArcMargin<>, LabelSmoothing>>>();
+  every_length<float, Row<MarginSoftmax<ArcMargin<>, CrossEntropy, CurricularRest>>>();
   compile(detail::block_rows<float, false, detail::PointBlock<true, false, WingLoss, float, device>>,
           detail::block_rows<float, false, detail::PointBlock<true, false, SigmoidFocalLoss, float, device>>);
 }

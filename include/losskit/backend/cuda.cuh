@@ -13,7 +13,8 @@
 //   up to 18,000 or so       a block of 256 lanes, three of them to a processor
 //   up to 450,000 or so      a cluster of 2, 4 or 8 blocks (compute capability 9.0), sums through distributed shared memory
 //   longer, or an older GPU  blocks that read the row twice; where rows are few, as many share one as the GPU holds
-// e waits in shared memory, so B x C is read once and written once; beyond, read twice.
+// e waits in shared memory, so B x C is read once and written once; beyond, read twice, or three times where e is relative to the
+// row's largest logit (scales too large for one shift, plain logits).
 #pragma once
 #include <cuda_runtime.h>
 

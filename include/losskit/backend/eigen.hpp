@@ -23,13 +23,17 @@
 
 namespace losskit::inline LOSSKIT_ISA::on {
 
-template <class Executor = one_thread>
+template <class E = one_thread>
 class eigen {
+  static_assert(Executor<E>,
+                "losskit: this is not an Executor; it needs: int concurrency() const, and: template <class F> void run(idx tasks, F f) "
+                "const (executor/one_thread.hpp)");
+
  public:
   using space = host;
   static constexpr char const* name = "eigen";
 
-  explicit eigen(Executor executor = Executor{}) : executor_(executor) {}
+  explicit eigen(E executor = E{}) : executor_(executor) {}
 
   template <class T>
   std::size_t scratch_bytes(idx rows, idx cols, Placement placement) const {
@@ -142,7 +146,7 @@ class eigen {
     Kernel::run(out.rows, out.cols, inner, a.data, a.stride, b.data, b.stride, out.data, 1, out.stride, T(1), blocking, nullptr);
   }
 
-  Executor executor_;
+  E executor_;
 };
 eigen() -> eigen<one_thread>;
 template <class E>

@@ -7,6 +7,7 @@
 #include <Eigen/Core>
 #include <bit>
 #include <cmath>
+#include <concepts>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -14,6 +15,7 @@
 
 #include "losskit/core/config.hpp"
 #include "losskit/core/math.hpp"
+#include "losskit/core/no_branch.hpp"
 
 #if defined(__AVX__)
 #include <immintrin.h>
@@ -47,6 +49,8 @@ class Packet {
   // --- one answer per lane ---------------------------------------------------------------------------------------
   class Mask {
    public:
+    template <std::same_as<bool> B>
+    operator B() const { return only_answer<B>(); }
 #if defined(__AVX512F__)
     using Bits = std::conditional_t<single, __mmask16, __mmask8>;
     LOSSKIT_INLINE explicit Mask(Bits bits) : bits_(bits) {}

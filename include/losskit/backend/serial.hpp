@@ -9,8 +9,8 @@
 
 namespace losskit::inline LOSSKIT_ISA::on {
 
-// A backend has a memory space, a name, and the verbs
-//   rows<T>(rows, cols, placement, scratch, f)     f(team, i) for every row i
+// A Backend (loss/arguments.hpp) has a memory space, a name, and the verbs
+//   rows<T>(rows, cols, placement, scratch, f)     f(team, i) for every row i, the team a Team (team/team.hpp)
 //   scratch_bytes<T>(rows, cols, placement)        the scratch that rows asks for
 //   blocks<T>(count, f)                            f(team, k) for every k in [0, count): independent pieces of any work. Optional:
 //                                                  f.output_bytes(), what all write to memory that they do not read; F::long_chain

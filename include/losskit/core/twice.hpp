@@ -2,8 +2,10 @@
 // lie side by side in the program: a processor looks ahead over a hundred instructions or two, and a formula such as
 // SigmoidFocalLoss is one chain as long as that.
 #pragma once
+#include <concepts>
 #include <type_traits>
 
+#include "losskit/core/no_branch.hpp"
 #include "losskit/core/number.hpp"
 
 namespace losskit::inline LOSSKIT_ISA {
@@ -21,6 +23,8 @@ class Twice {
     friend LOSSKIT_INLINE Mask operator&(Mask x, Mask y) { return {x.a & y.a, x.b & y.b}; }
     friend LOSSKIT_INLINE Mask operator|(Mask x, Mask y) { return {x.a | y.a, x.b | y.b}; }
     LOSSKIT_INLINE Mask operator!() const { return {!a, !b}; }
+    template <std::same_as<bool> B>
+    operator B() const { return only_answer<B>(); }
   };
 
   Twice() = default;

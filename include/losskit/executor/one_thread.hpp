@@ -1,6 +1,6 @@
 // one_thread: every task on the calling thread.
 //
-// An executor spreads independent tasks over threads. It has
+// An Executor spreads independent tasks over threads. It has
 //   int concurrency() const            how many tasks may run at once; the library cuts its work by it; below 1 counts as 1
 //   void run(idx tasks, F f) const     calls f(0) .. f(tasks - 1), in any order, on any thread, and returns when all are done
 // and nothing else: a thread pool of the caller's with these two members is one.
@@ -9,9 +9,25 @@
 // run lets the first exception through to its caller, on the caller's thread, once no task runs any more; tasks that have not begun may
 // be left out (executor/first_exception.hpp does it for a pool). What the call was to write is then unspecified.
 #pragma once
+#include <concepts>
+
 #include "losskit/core/config.hpp"
 
 namespace losskit::inline LOSSKIT_ISA {
+
+namespace detail {
+
+struct AnyTask {
+  void operator()(idx) const {}
+};
+
+}  // namespace detail
+
+template <class E>
+concept Executor = std::copy_constructible<E> && requires(E const executor, detail::AnyTask task) {
+  { executor.concurrency() } -> std::convertible_to<idx>;
+  executor.run(idx(1), task);
+};
 
 struct one_thread {
   int concurrency() const { return 1; }

@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "losskit/head/normalize.hpp"
+#include "losskit/loss/arguments.hpp"
 #include "losskit/loss/checks.hpp"
 #include "losskit/loss/workspace.hpp"
 
@@ -23,6 +24,7 @@ struct CosineLayer {
 // Cosines of B x D embeddings and C x D centres, B x C. Fills `layer`.
 template <class B, class S, class Space, class X, class W, class C>
 void cosine_layer(B const& backend, X&& x, W&& w, CosineLayer<S, Space> const& layer, C&& cosines) {
+  detail::expect_backend<B>();
   MatrixView<S, Space> const c = view(static_cast<C&&>(cosines));
   MatrixView<S const, Space> const from_x = view(static_cast<X&&>(x)), from_w = view(static_cast<W&&>(w));
   detail::expect_normalize("x", from_x, "unit_x", layer.unit_x, layer.norms_x);
@@ -55,6 +57,7 @@ template <class B, class S, class Space, class D, class X, class W>
 void cosine_layer_backward(B const& backend, CosineLayer<S, Space> const& layer, D&& dcosines, X&& dx, W&& dw,
                            WorkspaceIn<typename B::space> workspace = {}, Write write = Write::assign,
                            VectorView<computed<S> const, typename B::space> dnorms_x = {}) {
+  detail::expect_backend<B>();
   MatrixView<S const, Space> const dc = view(static_cast<D&&>(dcosines));
   MatrixView<S, Space> const gx = view(static_cast<X&&>(dx)), gw = view(static_cast<W&&>(dw));
   idx const rows = layer.unit_x.rows, classes = layer.unit_w.rows, width = layer.unit_x.cols;
@@ -84,6 +87,20 @@ void cosine_layer_backward(B const& backend, CosineLayer<S, Space> const& layer,
   backend.template product<S>(dc, true, layer.unit_x, false, unit_gw, computed<S>(0));
   normalize_rows_backward(backend, layer.unit_x, layer.norms_x, unit_gx, gx, write, dnorms_x);
   normalize_rows_backward(backend, layer.unit_w, layer.norms_w, unit_gw, gw, write);
+}
+
+// What fits neither.
+template <class B>
+void cosine_layer(B const&, detail::Anything, detail::Anything, detail::Anything, detail::Anything) {
+  detail::expect_backend<B>();
+  static_assert(!Backend<B>, "losskit: the arguments do not fit; the call is cosine_layer(backend, x, w, layer, cosines)");
+}
+template <class B>
+void cosine_layer_backward(B const&, detail::Anything, detail::Anything, detail::Anything, detail::Anything, detail::Anything = {},
+                           detail::Anything = {}, detail::Anything = {}) {
+  detail::expect_backend<B>();
+  static_assert(!Backend<B>, "losskit: the arguments do not fit; the call is cosine_layer_backward(backend, layer, dcosines, dx, dw, "
+                             "view(workspace), write, dnorms_x)");
 }
 
 }  // namespace losskit::inline LOSSKIT_ISA

@@ -10,6 +10,7 @@
 #include <type_traits>
 
 #include "losskit/core/number.hpp"
+#include "losskit/loss/arguments.hpp"
 #include "losskit/loss/batch.hpp"
 #include "losskit/loss/checks.hpp"
 #include "losskit/row/exponential.hpp"
@@ -141,6 +142,7 @@ void expect_normalize_backward(MatrixView<S const, Space> y, VectorView<computed
 // y_i = x_i / |x_i| for the rows of x, B x D; norms: B. y may be x itself. Throws ShapeError, StrideError, AliasError.
 template <class B, class X, class Y, class N>
 void normalize_rows(B const& backend, X&& x, Y&& y, N&& norms) {
+  detail::expect_backend<B>();
   auto const to = view(static_cast<Y&&>(y));
   using S = typename decltype(to)::value;
   using Space = typename B::space;
@@ -158,6 +160,7 @@ void normalize_rows(B const& backend, X&& x, Y&& y, N&& norms) {
 template <class B, class Y, class N, class D, class X, class S = typename decltype(view(std::declval<X>()))::value>
 void normalize_rows_backward(B const& backend, Y&& y, N&& norms, D&& dy, X&& dx, Write write = Write::assign,
                              VectorView<computed<S> const, typename B::space> dnorms = {}) {
+  detail::expect_backend<B>();
   using Space = typename B::space;
   MatrixView<S, Space> const to = view(static_cast<X&&>(dx));
   MatrixView<S const, Space> const unit = view(static_cast<Y&&>(y)), d = view(static_cast<D&&>(dy));
@@ -168,6 +171,15 @@ void normalize_rows_backward(B const& backend, Y&& y, N&& norms, D&& dy, X&& dx,
     detail::expect_memory(backend, all);
   backend.template rows<S>(unit.rows, unit.cols, Placement::no_gradient, static_cast<std::byte*>(nullptr),
                            detail::NormalizeBackwardRow<S, Space>{unit, n, d, to, dnorms, write == Write::accumulate});
+}
+
+// What does not fit.
+template <class B>
+void normalize_rows_backward(B const&, detail::Anything, detail::Anything, detail::Anything, detail::Anything, Write = Write::assign,
+                             detail::Anything = {}) {
+  detail::expect_backend<B>();
+  static_assert(!Backend<B>, "losskit: the arguments do not fit; the call is normalize_rows_backward(backend, y, norms, dy, dx, write, "
+                             "dnorms)");
 }
 
 }  // namespace losskit::inline LOSSKIT_ISA

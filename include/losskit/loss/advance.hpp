@@ -214,6 +214,7 @@ inline std::size_t advance_workspace_bytes(idx rows) {
 template <class B, Stateful Policy, class T, class I, class S>
 void advance(B const& backend, Policy const& policy, VectorView<typename Policy::State, S> state, Batch<T, I, S> const& batch,
              WorkspaceIn<typename B::space> workspace, Options const& options = {}) {
+  detail::expect_backend<B>();
   detail::expect_reachable<B, Batch<T, I, S>>();
   detail::expect_size("state", state, 1);
   Batch<T, I, S> plain = batch;
@@ -238,6 +239,17 @@ typename Policy::State advance(B const& backend, Policy const& policy, typename 
                                Workspace workspace, Options const& options = {}) {
   advance(backend, policy, VectorView<typename Policy::State>{&state, 1}, batch, workspace, options);
   return state;
+}
+
+// What fits neither.
+template <class B, class P>
+auto advance(B const&, P const&, detail::Anything, detail::Anything, detail::Anything, Options const& = {}) {
+  detail::expect_backend<B>();
+  static_assert(!Backend<B> || Stateful<P>, "losskit: the second argument is not Stateful, such as AdaCosScale or CurricularRest; one of "
+                                            "your own has State, Statistics, start(), next(state, statistics) and at(state)");
+  static_assert(!Backend<B> || !Stateful<P>,
+                "losskit: the arguments do not fit; the call is advance(backend, policy, state, Batch{cosines, labels}, view(workspace), "
+                "options)");
 }
 
 }  // namespace losskit::inline LOSSKIT_ISA

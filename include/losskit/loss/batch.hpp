@@ -32,7 +32,15 @@ struct Batch {
   VectorView<double const, Space> rest{};                // B, or 1 for all: the rest rule's number, read when the rows run (likewise)
 
   template <class C, class Y>
-  LOSSKIT_INLINE Batch(C&& cosines_, Y&& labels_) : cosines(view(static_cast<C&&>(cosines_))), labels(view(static_cast<Y&&>(labels_))) {}
+  LOSSKIT_INLINE Batch(C&& cosines_, Y&& labels_)
+      : cosines(matrix_only(view(static_cast<C&&>(cosines_)))), labels(view(static_cast<Y&&>(labels_))) {}
+
+ private:
+  template <class V>
+  LOSSKIT_INLINE static auto matrix_only(V v) {
+    static_assert(requires { v.stride; }, "losskit: cosines must be a matrix, one sample a row: matrix(cosines, rows, cols)");
+    return v;
+  }
 };
 template <class C, class Y>
 Batch(C&&, Y&&) -> Batch<std::remove_const_t<typename decltype(view(std::declval<C>()))::value>,

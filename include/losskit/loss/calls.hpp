@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "losskit/concepts.hpp"
+#include "losskit/loss/arguments.hpp"
 #include "losskit/loss/batch.hpp"
 #include "losskit/loss/checks.hpp"
 #include "losskit/loss/report.hpp"
@@ -117,10 +118,6 @@ constexpr void expect_reachable() {
   static_assert(std::is_same_v<typename B::space, typename V::space>,
                 "losskit: this backend cannot reach this memory (a device view given to a host backend, or the reverse)");
 }
-template <class T, class G>
-constexpr void expect_same_type() {
-  static_assert(std::is_same_v<T, G>, "losskit: cosines and gradient must hold the same type, and the gradient must not be const");
-}
 
 }  // namespace detail
 
@@ -136,11 +133,13 @@ std::size_t workspace_bytes(B const& backend, idx rows, idx cols, Placement plac
 template <class B, class L, class T, class I, class S, class G>
 auto loss_and_gradient(B const& backend, L const& loss, Batch<T, I, S> const& batch, G&& gradient,
                        WorkspaceIn<typename B::space> workspace, Options const& options = {}, Outputs<computed<T>, S> const& out = {}) {
+  detail::expect_backend<B>();
+  detail::expect_loss<L>();
   auto const g = view(static_cast<G&&>(gradient));
   detail::expect_reachable<B, Batch<T, I, S>>();
   detail::expect_reachable<B, decltype(g)>();
-  detail::expect_same_type<T, typename decltype(g)::value>();
-  if constexpr (std::is_same_v<T, typename decltype(g)::value> && std::is_same_v<S, typename B::space>) {
+  detail::expect_matrix_of<T, decltype(g)>();
+  if constexpr (Backend<B> && Loss<L> && detail::matrix_of<T, decltype(g)> && std::is_same_v<S, typename B::space>) {
     idx const rows = batch.cosines.rows, cols = batch.cosines.cols;
     bool const accumulate = options.write == Write::accumulate, in_place = g.data == batch.cosines.data;
     auto const placement = accumulate ? Placement::accumulate : in_place ? Placement::in_place : Placement::out_of_place;
@@ -157,8 +156,10 @@ auto loss_and_gradient(B const& backend, L const& loss, Batch<T, I, S> const& ba
 template <class B, class L, class T, class I, class S>
 auto loss_value(B const& backend, L const& loss, Batch<T, I, S> const& batch, WorkspaceIn<typename B::space> workspace,
                 Options const& options = {}, Outputs<computed<T>, S> const& out = {}) {
+  detail::expect_backend<B>();
+  detail::expect_loss<L>();
   detail::expect_reachable<B, Batch<T, I, S>>();
-  if constexpr (std::is_same_v<S, typename B::space>) {
+  if constexpr (Backend<B> && Loss<L> && std::is_same_v<S, typename B::space>) {
     idx const rows = batch.cosines.rows, cols = batch.cosines.cols;
     detail::expect_batch(backend, loss, batch, options);
     detail::expect_workspace(workspace, workspace_bytes<T>(backend, rows, cols, Placement::no_gradient));
@@ -173,12 +174,14 @@ template <class B, class L, class T, class I, class S, class V, class G>
 void loss_gradient(B const& backend, L const& loss, Batch<T, I, S> const& batch, V const& saved, G&& gradient,
                    Options const& options = {}, VectorView<computed<T>, S> scale_gradient = {},
                    VectorView<computed<T>, S> margin_gradient = {}) {
+  detail::expect_backend<B>();
+  detail::expect_loss<L>();
   auto const g = view(static_cast<G&&>(gradient));
   VectorView<SavedRow const, S> const rows_saved = view(saved);
   detail::expect_reachable<B, Batch<T, I, S>>();
   detail::expect_reachable<B, decltype(g)>();
-  detail::expect_same_type<T, typename decltype(g)::value>();
-  if constexpr (std::is_same_v<T, typename decltype(g)::value> && std::is_same_v<S, typename B::space>) {
+  detail::expect_matrix_of<T, decltype(g)>();
+  if constexpr (Backend<B> && Loss<L> && detail::matrix_of<T, decltype(g)> && std::is_same_v<S, typename B::space>) {
     idx const rows = batch.cosines.rows, cols = batch.cosines.cols;
     bool const accumulate = options.write == Write::accumulate;
     detail::expect_batch(backend, loss, batch, options);
@@ -196,6 +199,28 @@ void loss_gradient(B const& backend, L const& loss, Batch<T, I, S> const& batch,
       backend.template rows<T>(rows, cols, Placement::no_gradient, static_cast<std::byte*>(nullptr), row);
     });
   }
+}
+
+// What fits none of them.
+template <class B, class L>
+auto loss_and_gradient(B const&, L const&, detail::Anything, detail::Anything, detail::Anything, Options const& = {},
+                       detail::Anything = {}) {
+  detail::expect_call<B, L>();
+  static_assert(!detail::fits<B, L>, "losskit: the arguments do not fit; the call is loss_and_gradient(backend, loss, Batch{cosines, "
+                                     "labels}, gradient, view(workspace), options, outputs)");
+}
+template <class B, class L>
+auto loss_value(B const&, L const&, detail::Anything, detail::Anything, Options const& = {}, detail::Anything = {}) {
+  detail::expect_call<B, L>();
+  static_assert(!detail::fits<B, L>, "losskit: the arguments do not fit; the call is loss_value(backend, loss, Batch{cosines, labels}, "
+                                     "view(workspace), options, outputs)");
+}
+template <class B, class L>
+void loss_gradient(B const&, L const&, detail::Anything, detail::Anything, detail::Anything, Options const& = {}, detail::Anything = {},
+                   detail::Anything = {}) {
+  detail::expect_call<B, L>();
+  static_assert(!detail::fits<B, L>, "losskit: the arguments do not fit; the call is loss_gradient(backend, loss, Batch{cosines, labels}, "
+                                     "saved, gradient, options, scale_gradient, margin_gradient)");
 }
 
 }  // namespace losskit::inline LOSSKIT_ISA

@@ -42,7 +42,7 @@ struct LogitsRow {
       records[i] = RowRecord{};
       if (start.skipped) return;
       out[start.label] = static_cast<S>(T(start.scale * start.target.psi.value));  // after the sum: its place is written last
-      fill<false>(records[i], start.target.cosine, 0, sums, odd);
+      fill<false>(records[i], start.target.cosine, sums, odd);
     });
   }
 };
@@ -71,7 +71,7 @@ struct LogitsBackwardRow {
       return;
     }
     idx const y = start.label;
-    double const u = start.upstream, s = start.scale, dz_y = start.skipped ? 0 : double(static_cast<T>(dz[y]));
+    double const u = policies.factors(i).upstream, s = start.scale, dz_y = start.skipped ? 0 : double(static_cast<T>(dz[y]));
     using X = typename Team::number;
     using Sums = DotSum<X>;
     X const k = T(s * u), threshold = start.target.threshold;
@@ -102,12 +102,16 @@ struct LogitsBackwardRow {
 template <class B, class L, class T, class I, class S, class Z>
 auto logits(B const& backend, L const& loss, Batch<T, I, S> const& batch, Z&& z, WorkspaceIn<typename B::space> workspace,
             Options const& options = {}) {
-  static_assert(!takes_logits<std::remove_cvref_t<decltype(loss.rest)>>, "losskit: a SoftmaxLoss is given logits; there are none to compute");
+  detail::expect_backend<B>();
+  detail::expect_loss<L>();
+  if constexpr (Loss<L>)
+    static_assert(!takes_logits<std::remove_cvref_t<decltype(loss.rest)>>,
+                  "losskit: a SoftmaxLoss is given logits; there are none to compute");
   auto const out = view(static_cast<Z&&>(z));
   detail::expect_reachable<B, Batch<T, I, S>>();
   detail::expect_reachable<B, decltype(out)>();
-  detail::expect_same_type<T, typename decltype(out)::value>();
-  if constexpr (std::is_same_v<T, typename decltype(out)::value> && std::is_same_v<S, typename B::space>) {
+  detail::expect_matrix_of<T, decltype(out)>();
+  if constexpr (Backend<B> && Loss<L> && detail::matrix_of<T, decltype(out)> && std::is_same_v<S, typename B::space>) {
     idx const rows = batch.cosines.rows, cols = batch.cosines.cols;
     detail::expect_batch(backend, loss, batch, options);
     detail::expect_shape("logits", out, rows, cols);
@@ -118,7 +122,8 @@ auto logits(B const& backend, L const& loss, Batch<T, I, S> const& batch, Z&& z,
     detail::CallScratch const scratch(workspace, rows);
     detail::begin_call(backend, policies, scratch);
     auto const held = detail::as_rows_hold(policies);
-    detail::LogitsRow<typename decltype(policies)::Rest, decltype(held), T, S> const row{held, loss.rest, batch.cosines, out, scratch.records};
+    detail::LogitsRow<typename decltype(policies)::Rest, decltype(held), T, S> const row{held, loss.rest, batch.cosines, out,
+                                                                                         scratch.records};
     backend.template rows<T>(rows, cols, Placement::no_gradient, static_cast<std::byte*>(nullptr), row);
     return detail::end_call(backend, policies, scratch);
   }
@@ -129,15 +134,18 @@ auto logits(B const& backend, L const& loss, Batch<T, I, S> const& batch, Z&& z,
 template <class B, class L, class T, class I, class S, class Z, class G>
 void logits_backward(B const& backend, L const& loss, Batch<T, I, S> const& batch, Z&& logits_gradient, G&& gradient,
                      Options const& options = {}, VectorView<computed<T>, S> scale_gradient = {}) {
-  static_assert(!pulls_on_threshold<std::remove_cvref_t<decltype(loss.rest)>>,
-                "losskit: this rest rule pulls on its threshold; its gradient comes from loss_and_gradient");
+  detail::expect_backend<B>();
+  detail::expect_loss<L>();
+  if constexpr (Loss<L>)
+    static_assert(!pulls_on_threshold<std::remove_cvref_t<decltype(loss.rest)>>,
+                  "losskit: this rest rule pulls on its threshold; its gradient comes from loss_and_gradient");
   auto const g = view(static_cast<G&&>(gradient));
   auto const dz = view(static_cast<Z&&>(logits_gradient));
   detail::expect_reachable<B, Batch<T, I, S>>();
   detail::expect_reachable<B, decltype(g)>();
-  detail::expect_same_type<T, typename decltype(g)::value>();
-  detail::expect_same_type<T, std::remove_const_t<typename decltype(dz)::value>>();
-  if constexpr (std::is_same_v<T, typename decltype(g)::value> && std::is_same_v<S, typename B::space>) {
+  detail::expect_matrix_of<T, decltype(g)>();
+  detail::expect_matrix_of<T, MatrixView<std::remove_const_t<typename decltype(dz)::value>, S>>();
+  if constexpr (Backend<B> && Loss<L> && detail::matrix_of<T, decltype(g)> && std::is_same_v<S, typename B::space>) {
     idx const rows = batch.cosines.rows, cols = batch.cosines.cols;
     bool const accumulate = options.write == Write::accumulate;
     detail::expect_batch(backend, loss, batch, options);
@@ -149,9 +157,25 @@ void logits_backward(B const& backend, L const& loss, Batch<T, I, S> const& batc
     detail::expect_outputs(backend, batch, g, WorkspaceIn<S>{}, Outputs<computed<T>, S>{{}, scale_gradient, {}});
     detail::RowPolicies<L, T, I, S> const policies(loss, batch, options);
     auto const held = detail::as_rows_hold(policies);
-    detail::LogitsBackwardRow<typename decltype(policies)::Rest, decltype(held), T, S> const row{held, loss.rest, batch.cosines, dz, g, accumulate, scale_gradient};
+    detail::LogitsBackwardRow<typename decltype(policies)::Rest, decltype(held), T, S> const row{
+        held, loss.rest, batch.cosines, dz, g, accumulate, scale_gradient};
     backend.template rows<T>(rows, cols, Placement::no_gradient, static_cast<std::byte*>(nullptr), row);
   }
+}
+
+// What fits neither.
+template <class B, class L>
+auto logits(B const&, L const&, detail::Anything, detail::Anything, detail::Anything, Options const& = {}) {
+  detail::expect_call<B, L>();
+  static_assert(!detail::fits<B, L>, "losskit: the arguments do not fit; the call is logits(backend, loss, Batch{cosines, labels}, z, "
+                                     "view(workspace), options)");
+}
+template <class B, class L>
+void logits_backward(B const&, L const&, detail::Anything, detail::Anything, detail::Anything, Options const& = {},
+                     detail::Anything = {}) {
+  detail::expect_call<B, L>();
+  static_assert(!detail::fits<B, L>, "losskit: the arguments do not fit; the call is logits_backward(backend, loss, Batch{cosines, "
+                                     "labels}, logits_gradient, gradient, options, scale_gradient)");
 }
 
 }  // namespace losskit::inline LOSSKIT_ISA

@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "losskit/concepts.hpp"
+#include "losskit/loss/arguments.hpp"
 #include "losskit/loss/batch.hpp"
 #include "losskit/loss/checks.hpp"
 #include "losskit/loss/tally.hpp"
@@ -221,13 +222,6 @@ auto run_points(B const& backend, L const& loss, MatrixView<S const, Space> x, M
   return backend.given(report);
 }
 
-template <class L>
-constexpr void expect_point_loss() {
-  static_assert(
-      PointLoss<L>,
-      "losskit: this is not a PointLoss; it needs a name and: template <Number X> Jet<X> operator()(X prediction, X truth) const");
-}
-
 // An empty view is null and 0 x 0. Null with a shape is a mistake.
 template <class T, class Space>
 void expect_shape_or_none(char const* name, MatrixView<T, Space> m, idx rows, idx cols) {
@@ -273,6 +267,7 @@ template <class B, class L, class P, class Q, class G, class S = detail::Element
 auto loss_and_gradient(B const& backend, L const& loss, P&& prediction, Q&& truth, G&& gradient,
                        WorkspaceIn<typename B::space> workspace, PointOptions const& options = {},
                        PointOutputs<S, typename B::space> const& extra = {}) {
+  detail::expect_backend<B>();
   detail::expect_point_loss<L>();
   auto const x = detail::as_matrix(view(static_cast<P&&>(prediction)));
   auto const y = detail::as_matrix(view(static_cast<Q&&>(truth)));
@@ -299,6 +294,7 @@ auto loss_and_gradient(B const& backend, L const& loss, P&& prediction, Q&& trut
 template <class B, class L, class P, class Q, class S = detail::Element<P>>
 auto loss_value(B const& backend, L const& loss, P&& prediction, Q&& truth, WorkspaceIn<typename B::space> workspace,
                 PointOptions const& options = {}, PointOutputs<S, typename B::space> const& extra = {}) {
+  detail::expect_backend<B>();
   detail::expect_point_loss<L>();
   auto const x = detail::as_matrix(view(static_cast<P&&>(prediction)));
   auto const y = detail::as_matrix(view(static_cast<Q&&>(truth)));
@@ -309,6 +305,23 @@ auto loss_value(B const& backend, L const& loss, P&& prediction, Q&& truth, Work
   using Space = typename B::space;
   detail::expect_points<B, S, Space>(backend, x, y, workspace, point_workspace_bytes(x.rows, x.cols), extra);
   return detail::run_points<false, B, L, S, Space>(backend, loss, x, y, MatrixView<S, Space>{}, workspace, options, extra);
+}
+
+// What fits neither.
+template <class B, class L>
+auto loss_and_gradient(B const&, L const&, detail::Anything, detail::Anything, detail::Anything, detail::Anything, PointOptions const& = {},
+                       detail::Anything = {}) {
+  detail::expect_call<B, L>();
+  static_assert(!detail::fits<B, L>, "losskit: the arguments do not fit; the call is loss_and_gradient(backend, loss, Batch{cosines, "
+                                     "labels}, gradient, view(workspace), options, outputs), of a point loss loss_and_gradient(backend, "
+                                     "loss, prediction, truth, gradient, view(workspace), options, outputs)");
+}
+template <class B, class L>
+auto loss_value(B const&, L const&, detail::Anything, detail::Anything, detail::Anything, PointOptions const& = {}, detail::Anything = {}) {
+  detail::expect_call<B, L>();
+  static_assert(!detail::fits<B, L>, "losskit: the arguments do not fit; the call is loss_value(backend, loss, Batch{cosines, labels}, "
+                                     "view(workspace), options, outputs), of a point loss loss_value(backend, loss, prediction, truth, "
+                                     "view(workspace), options, outputs)");
 }
 
 }  // namespace losskit::inline LOSSKIT_ISA

@@ -65,15 +65,17 @@ struct RowRecord {
   bool valid = false;
 };
 
+inline constexpr idx never_first = std::numeric_limits<idx>::max();
+
 LOSSKIT_HD inline double angle_of(double c) { return ::acos(c >= 1 ? 1.0 : c <= -1 ? -1.0 : c); }
 
-// Member by member: a record that is built elsewhere and copied costs more than what it holds.
+// All but the loss. Member by member: a record that is built elsewhere and copied costs more than what it holds.
 template <bool Logits, class T, class Sums>
-LOSSKIT_HD void fill(RowRecord& record, T target, double loss, Sums const& sums, OddCosines const& odd) {
-  bool const lost = !(::fabs(target) <= stored_number<T>::largest);  // no finite target: never among the first, however few there are
-  record.loss = loss;
+LOSSKIT_HD void fill(RowRecord& record, T target, Sums const& sums, OddCosines const& odd) {
+  // A target that is no number is never among the first, however few there are. -infinity has its rank among logits.
+  bool const lost = !((Logits ? target : T(::fabs(target))) <= stored_number<T>::largest);
   record.angle = Logits ? 0 : angle_of(target);
-  record.above = lost ? INT64_MAX : static_cast<idx>(sums.above.v);
+  record.above = lost ? never_first : static_cast<idx>(sums.above.v);
   record.hard = static_cast<idx>(sums.hard.v);
   record.odd = odd;
   record.valid = true;

@@ -1,6 +1,6 @@
 // One row of a loss over a cosine matrix: the four phases of row/row.hpp in one, for every backend.
 //
-// Margin, objective and labels act once a row, in double. On a host the row reaches them through two pointers to functions
+// Margin, objective and labels act once a row, in double. On a host the row reaches them through pointers to functions
 // (RowPoliciesRef), so that the heavy part, which walks the classes, is compiled once for a rest rule and a type instead of once
 // for every margin x objective x label type. On a device they are part of the kernel (RowPolicies): nothing is called there.
 #pragma once
@@ -23,7 +23,11 @@ struct RowStart {
   bool faulty = true;   // on a device, whose numbers no host has checked
   Target<T> target = no_target<T>();
   RowContext rest{};
-  double scale = 0, weight = 0;
+  double scale = 0;
+};
+// What multiplies a row's loss, and its gradient besides: read once the sums are known, so that no register waits with it.
+struct RowFactors {
+  double weight = 0;
   double upstream = 0;  // of options and batch together; reductions are the row's to divide by
 };
 
@@ -43,20 +47,27 @@ struct RowPolicies : BatchRows<S, I, Space> {
     start.faulty = false;
     start.rest = this->rest_context(i);
     start.scale = this->scale(i);
-    start.upstream = this->upstream(i);
     if (this->ignored(i)) return start;
     start.skipped = false;
     start.label = this->label(i);
-    start.target = target_of(at_row(loss.margin, this->margin_context(i)), this->batch.cosines.row(i)[start.label]);
-    start.weight = this->weight(i);
+    start.target = target(this->batch.cosines.row(i)[start.label], this->margin_context(i));
     return start;
   }
+  LOSSKIT_HD RowFactors factors(idx i) const { return {this->ignored(i) ? 0 : this->weight(i), this->upstream(i)}; }
   LOSSKIT_HD ObjectiveJet<Scalar<double>> objective(Scalar<double> log_p, Scalar<double> mean_log_p) const {
     return objective_jet_of(loss.objective, log_p, mean_log_p);
   }
+
+ private:
+  // By a branch for each of the two margins: on a device the loss's own is read where the kernel's arguments lie.
+  LOSSKIT_HD Target<T> target(S cosine, RowContext const& row) const {
+    if constexpr (requires { loss.margin.at_row(row); })
+      if (row.given) return target_of(loss.margin.at_row(row), cosine);
+    return target_of(loss.margin, cosine);
+  }
 };
 
-// The same behind two pointers. It must not outlive what it points to.
+// The same behind pointers. It must not outlive what it points to. Rows are text for host and device; with these they run on a host.
 template <class S>
 class RowPoliciesRef {
   using D = Scalar<double>;
@@ -66,14 +77,17 @@ class RowPoliciesRef {
   explicit RowPoliciesRef(P const& policies)
       : policies_(&policies),
         start_([](void const* p, idx i) { return static_cast<P const*>(p)->start(i); }),
+        factors_([](void const* p, idx i) { return static_cast<P const*>(p)->factors(i); }),
         objective_([](void const* p, D log_p, D mean_log_p) { return static_cast<P const*>(p)->objective(log_p, mean_log_p); }) {}
 
-  RowStart<computed<S>> start(idx i) const { return start_(policies_, i); }
-  ObjectiveJet<D> objective(D log_p, D mean_log_p) const { return objective_(policies_, log_p, mean_log_p); }
+  LOSSKIT_HD RowStart<computed<S>> start(idx i) const { return start_(policies_, i); }
+  LOSSKIT_HD RowFactors factors(idx i) const { return factors_(policies_, i); }
+  LOSSKIT_HD ObjectiveJet<D> objective(D log_p, D mean_log_p) const { return objective_(policies_, log_p, mean_log_p); }
 
  private:
   void const* policies_;
   RowStart<computed<S>> (*start_)(void const*, idx);
+  RowFactors (*factors_)(void const*, idx);
   ObjectiveJet<D> (*objective_)(void const*, D, D);
 };
 
@@ -172,7 +186,7 @@ struct LossRow {
       if (Gradient && !accumulate) clear_row(team, g, all.count);
       team.once([&] {
         records[i] = RowRecord{};
-        write_outputs(i, start, RowEnd{}, 0);
+        write_outputs(i, 0, RowEnd{}, 0);
       });
       return;
     }
@@ -182,18 +196,23 @@ struct LossRow {
       if constexpr (kept_in_pass) return team.keep(g); else return Nothing{};
     }();
     RowState<T, Exp, List> state{start.target};
-    Stretches const stretches = open_row(team, c, all, start.label, kept, rest, exp_of, state);
+    auto const stretches = open_row(team, c, all, start.label, kept, rest, exp_of, state);
+    // Before the loss is known, so that nothing of it waits in registers.
+    team.once([&] { fill<takes_logits<Rest>>(records[i], start.target.cosine, state.sums, state.odd); });
     auto const known = after_sums(exp_of, state.sums);
     auto const objective = [this](auto log_p, auto mean_log_p) { return policies.objective(log_p, mean_log_p); };
-    RowEnd const end = close_row(state.sums, start.target, known.scale(), known.shift_above(start.target.psi.value), all.total, objective, start.weight);
+    RowFactors const factors = policies.factors(i);
+    RowEnd const end = close_row(state.sums, start.target, known.scale(), known.shift_above(start.target.psi.value), all.total, objective,
+                                 factors.weight);
     team.once([&] {
-      fill<takes_logits<Rest>>(records[i], start.target.cosine, end.loss, state.sums, state.odd);
-      write_outputs(i, start, end, top_of(state.sums));
+      records[i].loss = end.loss;
+      write_outputs(i, factors.upstream, end, top_of(state.sums));
     });
     if constexpr (Gradient) {
-      double const u = start.upstream / *divisor;
-      if constexpr (kept_in_pass) finish_row(team, kept, stretches, at_of(state.sums), g, all, start.label, end, u);
-      else finish_row_from_cosines(team, c, g, all, start.label, rest, known, start.target.threshold, end, u, accumulate);
+      double const u = factors.upstream / *divisor;
+      constexpr bool adds = RowSums<Scalar<double>, List>::template has<RestSum>;
+      if constexpr (kept_in_pass) finish_row<adds>(team, kept, stretches, at_of(state.sums), g, all, start.label, end, u);
+      else finish_row_from_cosines<adds>(team, c, g, all, start.label, rest, known, start.target.threshold, end, u, accumulate);
     }
   }
 
@@ -203,11 +222,11 @@ struct LossRow {
   LOSSKIT_HD static double at_of(PairedSums<List> const& sums) { return sums.at; }
   LOSSKIT_HD static double at_of(RowSums<Scalar<double>, List> const&) { return 0; }
 
-  LOSSKIT_HD void write_outputs(idx i, RowStart<T> const& start, RowEnd const& end, double top) const {
+  LOSSKIT_HD void write_outputs(idx i, double upstream, RowEnd const& end, double top) const {
     double const d = *divisor;
     if (out.row_losses.data) out.row_losses[i] = T(end.loss);
-    if (out.scale_gradient.data) out.scale_gradient[i] = T(start.upstream / d * end.scale_slope);
-    if (out.margin_gradient.data) out.margin_gradient[i] = T(start.upstream / d * end.margin_slope);
+    if (out.scale_gradient.data) out.scale_gradient[i] = T(upstream / d * end.scale_slope);
+    if (out.margin_gradient.data) out.margin_gradient[i] = T(upstream / d * end.margin_slope);
     if (out.saved.data) out.saved[i] = {end.pull / d, end.z, end.uniform / d, end.slope / d, end.scale_slope / d, end.margin_slope / d, top};
   }
 };
@@ -230,9 +249,10 @@ struct SavedGradientRow {
     S* const g = gradient.row(i);
     RowStart<T> const start = policies.start(i);
     SavedRow const row = start.skipped ? SavedRow{} : saved[i];
+    double const upstream = start.skipped ? 0 : policies.factors(i).upstream;
     team.once([&] {
-      if (scale_gradient.data) scale_gradient[i] = T(start.upstream * row.scale_slope);
-      if (margin_gradient.data) margin_gradient[i] = T(start.upstream * row.margin_slope);
+      if (scale_gradient.data) scale_gradient[i] = T(upstream * row.scale_slope);
+      if (margin_gradient.data) margin_gradient[i] = T(upstream * row.margin_slope);
     });
     if (start.skipped) {
       if (!accumulate) clear_row(team, g, all.count);
@@ -241,8 +261,8 @@ struct SavedGradientRow {
     auto exp_of = classes.exponential(start.scale, all.total);
     if constexpr (Exp::paired) exp_of = exp_of.relative_to(row.top);
     RowEnd const end{.pull = row.pull, .z = row.z, .uniform = row.uniform, .slope = row.slope};
-    finish_row_from_cosines(team, cosines.row(i), g, all, start.label, at_row(classes.rest, start.rest), exp_of, start.target.threshold, end,
-                            start.upstream, accumulate);
+    finish_row_from_cosines<true>(team, cosines.row(i), g, all, start.label, at_row(classes.rest, start.rest), exp_of, start.target.threshold,
+                                  end, upstream, accumulate);
   }
 };
 

@@ -75,8 +75,8 @@ class AngularMargin {
     if constexpr (std::is_same_v<Mode, Detached>) {
       return {{psi, X(1)}, {plain, X(1)}, by_m2, -at.sin};
     } else {
-      X const nearest = 1 - below_one<X>, inside = min(max(c, -nearest), nearest);
-      return {{psi, slope(v, at, inside)}, {plain, slope_of_angle(v, at, inside)}, by_m2, -at.sin};
+      X const nearest = 1 - below_one<X>, steep = slope_of_angle(v, at, min(max(c, -nearest), nearest));
+      return {{psi, slope(v, steep)}, {plain, steep}, by_m2, -at.sin};
     }
   }
 
@@ -184,9 +184,9 @@ class AngularMargin {
     return at.cos - m3_;
   }
 
-  // c is the clamped cosine, inside its nearest neighbour with |inside| < 1.
+  // d psi / d c, from the slope with no rule past pi.
   template <class X>
-  LOSSKIT_HD X slope(X c, Turned<X> const& at, X inside) const {
+  LOSSKIT_HD X slope(X c, X steep) const {
     if (m1_ == 1 && m2_ == 0 && !is<Clamp>) return c <= c ? X(1) : c;
     if constexpr (is<LegacyLinear> || is<ContinuousLinear> || is<FallToCosine>) {
       if (past_break(c)) return 1;
@@ -195,11 +195,10 @@ class AngularMargin {
     } else if constexpr (is<Clamp>) {
       if (clipped(c)) return 0;
     }
-    X const steep = slope_of_angle(c, at, inside);
     if constexpr (is<Monotone>) return abs(steep); else return steep;
   }
 
-  // m1 sin(phi) / sin(theta), with no rule past pi.
+  // m1 sin(phi) / sin(theta), with no rule past pi. c is the clamped cosine, inside its nearest neighbour with |inside| < 1.
   template <class X>
   LOSSKIT_HD X slope_of_angle(X c, Turned<X> const& at, X inside) const {
     if (m1_ == 1 && m2_ == 0) return c <= c ? X(1) : c;

@@ -12,6 +12,7 @@
 //
 // With t = a / eps, q - 1 = alpha - 1 - y is kept in two parts h + l: rounded to one float it would move t^(q - 1) by |ln t| ulp
 // and more.
+// When to choose it: key points as heatmaps, most of whose pixels are background.
 #pragma once
 #include <cmath>
 

@@ -10,6 +10,7 @@
 // Everything comes from u = e^-|z| <= 1, so nothing overflows or cancels: p and q are 1 / (1 + u) and u / (1 + u),
 // ln p = min(z, 0) - ln(1 + u). q^gamma is all that is raised, never q^(gamma - 1). A NaN in either argument stays NaN.
 // Reduction of the paper: the sum over the number of positive truths.
+// When to choose it: many yes-or-no answers of which few are yes, as in detection.
 #pragma once
 #include "losskit/concepts.hpp"
 #include "losskit/core/expects.hpp"

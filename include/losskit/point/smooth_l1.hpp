@@ -8,6 +8,8 @@
 // HuberLoss(delta) = delta SmoothL1Loss(1 / sqrt(delta)). SmoothL1: Girshick 2015 (Fast R-CNN), arXiv:1504.08083, with the
 // sigma of its later code; Huber 1964. d and delta in the unit of the coordinates, sigma in its inverse square root; both in
 // [1e-9, 1e9]. C1, no kink: with b = min(a, limit) both branches are one sum, and the slope is a clamp. NaN stays NaN.
+// When to choose one: boxes and other regressions with a few gross errors; Huber to say where these begin, SmoothL1 for the settings
+// of detectors.
 #pragma once
 #include "losskit/concepts.hpp"
 #include "losskit/core/expects.hpp"

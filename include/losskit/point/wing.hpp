@@ -7,6 +7,7 @@
 // d in the unit of the coordinates, w and eps too: pixels in the paper. w and eps in [1e-9, 1e9].
 // Kinks: at |d| = w the slope steps from w / (w + eps) to 1 and is that of the outer branch; at d = 0 it steps from -w / eps
 // to w / eps and is 0. Limits: L ~ w |d| / eps as d -> 0; L is continuous at w and grows like |d|. NaN stays NaN.
+// When to choose it: key points as coordinates, where many small errors decide.
 #pragma once
 #include <cmath>
 

@@ -60,9 +60,10 @@ struct Bounded {
   }
 };
 
-// e = 2^(k (r - m) - h), relative to a large logit of the row: r = top has about e = 1. Up to 2^16 in base 2 that is a whole
-// exponent h, with m = 0 and a product that is not rounded; beyond, r - m is exact for every r that is near enough to count. What
-// is 2^-127 (double: 2^-1023) of that and less is 0.
+// e = 2^(k (r - m) - h), relative to a large logit of the row: r = top has about e = 1. In float a small logit is taken as a whole
+// exponent h with m = 0, and a product that is not rounded. Beyond twice the slack m = top, and r - m is exact for every r that counts:
+// those within the slack above it are less than a factor of two apart, and so are those below but for the ones that are 2^-slack of it.
+// In double m = top always: k is rounded, and the smaller its factor the better. What is 2^-127 (double: 2^-1023) of top and less is 0.
 template <class T>
 struct Paired {
   static constexpr bool paired = true;
@@ -75,7 +76,10 @@ struct Paired {
   LOSSKIT_HD double scale() const { return product(double(k) + double(k_low), ln2); }
   // As above. The difference comes before the products: near each other, huge logits lose nothing.
   LOSSKIT_HD double shift() const { return product(at(), ln2); }
-  LOSSKIT_HD double shift_above(double psi) const { return multiply_add(scale(), double(m) - psi, product(double(h), ln2)); }
+  LOSSKIT_HD double shift_above(double psi) const {
+    constexpr double high = 0x1.62e42fefa4p-1, low = -0x1.8432a1b0e2634p-43;  // of ln 2; h has 11 bits, so h * high is exact
+    return multiply_add(double(h), high, product(scale(), double(m) - psi)) + product(double(h), low);
+  }
   // The logit that e is relative to, in base 2.
   LOSSKIT_HD double at() const { return multiply_add(double(k) + double(k_low), double(m), double(h)); }
 
@@ -87,14 +91,14 @@ struct Paired {
   LOSSKIT_HD Paired relative_to(double top) const {
     constexpr double least = 1 - std::numeric_limits<T>::max_exponent;  // 2^least is the largest power of two that becomes 0
     double const logit = (double(k) + double(k_low)) * top;
-    bool const whole = ::fabs(logit) <= 65536;
+    bool const whole = sizeof(T) == 4 && ::fabs(logit) <= 2 * slack;
     double const exponent = whole ? ::rint(logit) : 0;
-    T const none = T(-HUGE_VAL);  // k = 0: nothing is far below
+    T const none = -INFINITY;  // k = 0: nothing is far below
     return {k, k_low, whole ? T(0) : T(top), T(exponent), k > 0 ? T((exponent + least) / double(k)) : none};
   }
   // How far e may grow before it is taken relative to a larger logit: 2^60, in double 2^500.
   static constexpr double slack = sizeof(T) == 4 ? 60 : 500;
-  LOSSKIT_HD bool reaches(double top) const { return multiply_add(double(k) + double(k_low), top, -at()) <= slack; }
+  LOSSKIT_HD bool reaches(double top) const { return multiply_add(double(k) + double(k_low), top - double(m), -double(h)) <= slack; }
 };
 
 }  // namespace losskit::inline LOSSKIT_ISA

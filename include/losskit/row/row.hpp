@@ -65,7 +65,7 @@ LOSSKIT_HD Target<computed<S>> target_of(M const& margin, S stored) {
 // A row without a target: no class is above its cosine or its threshold.
 template <class T>
 LOSSKIT_HD Target<T> no_target() {
-  T const above_all = T(HUGE_VAL);
+  T const above_all = INFINITY;
   return {above_all, {0, 0}, above_all};
 }
 
@@ -86,7 +86,7 @@ template <class X, class Rest, class Exp, class Kept, class List>
 class OpenClass {
  public:
   using Sums = RowSums<X, List>;
-  static constexpr bool paired = Exp::paired, logits = takes_logits<Rest>;
+  static constexpr bool paired = Exp::paired, logits = takes_logits<Rest>, adds = Sums::template has<RestSum>;
 
   LOSSKIT_HD OpenClass(Rest rest, Exp exp_of, X c_y, X threshold, Kept kept)
       : rest_(rest), exp_of_(exp_of), number_exp_of_(exp_of.template of_numbers<X>()), c_y_(c_y), threshold_(threshold), kept_(kept) {}
@@ -165,7 +165,7 @@ LOSSKIT_HD idx count_non_finite(Team& team, Left left, idx n) {
 
 // c: the cosines of this part. Returns what the e that were kept are relative to.
 template <class List, class Team, class S, class Kept, class Rest, class Exp>
-LOSSKIT_HD Stretches open_row(Team& team, S const* c, Classes part, idx y, Kept kept, Rest rest, Exp exp_of,
+LOSSKIT_HD typename Team::kept_stretches open_row(Team& team, S const* c, Classes part, idx y, Kept kept, Rest rest, Exp exp_of,
                               RowState<computed<S>, Exp, List>& state) {
   using X = typename Team::number;
   using T = computed<S>;
@@ -175,7 +175,7 @@ LOSSKIT_HD Stretches open_row(Team& team, S const* c, Classes part, idx y, Kept 
   if constexpr (Exp::paired)
     if (state.sums.begun()) f.set_relative_to(state.sums.top);  // as a whole row would go on
   OddCosines odd;
-  Stretches stretches;
+  typename Team::kept_stretches stretches;
   idx const hole = part.place_of(y);
   if constexpr (keeps) team.sum_keeping(c, part.count, hole, odd, typename Open::Sums{}, state.sums, f, stretches);
   else team.sum(c, part.count, hole, odd, typename Open::Sums{}, state.sums, f);
@@ -215,16 +215,16 @@ LOSSKIT_HD RowEnd close_row(Sums const& sums, Target<T> const& target, double s,
                             double weight) {
   using D = Scalar<double>;  // no compiler chooses how its products are rounded
   constexpr bool uniform = Sums::template has<RestSum>;
-  D const scale = s, psi = target.psi.value, z = sums.z, x = above, count = double(classes);
+  D const scale = s, psi = target.psi.value, z = sums.z + sums.lost, x = above, count = double(classes);
   bool const alone = z.v == 0;                         // one class: p = 1
   D const odds = alone ? x - x : z * D(::exp(x.v));    // a NaN target stays NaN
-  bool const finite = odds.v <= 1e300;                 // beyond, p is 0 in every digit
-  D const loss = finite ? D(::log1p(odds.v)) : D(::log(z.v)) + x, q = finite ? odds / (1 + odds) : z / z;
+  bool const finite = !(odds.v > 1e300);               // beyond, p is 0 in every digit
+  D const loss = finite ? D(::log1p(odds.v)) : D(::log(z.v)) + x, q = finite ? odds / (1 + odds) : D(1);
   D mean_log_p = 0;
   if constexpr (uniform)  // sum over j of log p_j = s sum of r - (C - 1) z_y - C loss
     mean_log_p = scale * multiply_add(-(count - 1), psi, sums.template get<RestSum>()) / count - loss;
   ObjectiveJet<D> const o = objective(-loss, mean_log_p);
-  D const w = weight, all = o.slope + o.by_mean, pull = alone ? D(0) : -w * all * q;
+  D const w = weight, all = o.slope + o.by_mean, pull = -w * all * q;
   D by_z = w * all * q;  // dL/dz_y
   D spread = 0;          // what every class gets alike
   if constexpr (uniform) {
@@ -263,11 +263,11 @@ LOSSKIT_HD LiftedFactor<T> lifted(double pull, double z) {
   return {T(pull / (z * lift)), T(lift)};
 }
 
-// The gradient of a part from what was kept of it. `at`: the logit, in base 2, that the row's sums are relative to; `upstream`
-// multiplies everything.
-template <class Team, class Kept, class S>
-LOSSKIT_HD void finish_row(Team& team, Kept kept, Stretches const& stretches, double at, S* g, Classes part, idx y, RowEnd const& end,
-                           double upstream) {
+// The gradient of a part from what was kept of it. Adds: end.uniform counts. `at`: the logit, in base 2, that the row's sums are
+// relative to; `upstream` multiplies everything.
+template <bool Adds, class Team, class Kept, class S>
+LOSSKIT_HD void finish_row(Team& team, Kept kept, typename Team::kept_stretches const& stretches, double at, S* g, Classes part, idx y,
+                           RowEnd const& end, double upstream) {
   using X = typename Team::number;
   using T = typename X::scalar;
   double pull = upstream * end.pull;
@@ -278,11 +278,11 @@ LOSSKIT_HD void finish_row(Team& team, Kept kept, Stretches const& stretches, do
     team.each(part.count, [=](auto at_class) LOSSKIT_INLINE_LAMBDA { at_class.store(kept, raise * at_class.load(kept)); });
   }
   team.finish(kept, g, part.count, part.place_of(y),
-              RowEnding<T>{ending.factor, T(upstream * end.uniform), T(product(upstream, end.slope))});
+              RowEnding<T, Adds>{ending.factor, T(product(upstream, end.slope)), T(upstream * end.uniform)});
 }
 
 // The same from the cosines, where e was not kept.
-template <class Team, class S, class Rest, class Exp>
+template <bool Adds, class Team, class S, class Rest, class Exp>
 LOSSKIT_HD void finish_row_from_cosines(Team& team, S const* c, S* g, Classes part, idx y, Rest rest, Exp exp_of, computed<S> threshold,
                                         RowEnd const& end, double upstream, bool accumulate) {
   using T = computed<S>;
@@ -290,14 +290,15 @@ LOSSKIT_HD void finish_row_from_cosines(Team& team, S const* c, S* g, Classes pa
   idx const place = part.place_of(y);
   T const before = place >= 0 && accumulate ? static_cast<T>(g[place]) : T(0);
   auto const ending = lifted<T>(upstream * end.pull, end.z);
-  X const raise = ending.lift, k = ending.factor, alike = T(upstream * end.uniform), limit = threshold;
+  X const raise = ending.lift, limit = threshold;
+  RowEnding<X, Adds> const scaled{X(ending.factor), X(T(0)), X(T(upstream * end.uniform))};
   T const slope = T(product(upstream, end.slope));
   OddCosines counted_before;
   NoSums none;
   team.sync();  // the target was read
   auto const f = [=, exp_of = exp_of.template of_numbers<X>()](NoSums&, auto at, X, X x) LOSSKIT_INLINE_LAMBDA {
     auto const r = rest.rest(x, limit);
-    X const d = times_slope<Rest>(multiply_add(k, raise * exp_of(r.value), alike), r.slope);
+    X const d = times_slope<Rest>(scaled.of(raise * exp_of(r.value)), r.slope);
     accumulate ? at.add(g, d) : at.store(g, d);
   };
   if constexpr (takes_logits<Rest>) team.sum(c, part.count, place, counted_before, NoSums{}, none, OverLogits<decltype(f)>{f});

@@ -48,11 +48,17 @@ struct Asked {
 template <class X, class A>
 struct AskedSum { X value = 0; };
 
+// What the additions to z have lost, once it is carried in double: thousands of blocks are added up.
+template <class X>
+struct Lost {};
+template <>
+struct Lost<Scalar<double>> { Scalar<double> lost = 0.0; };
+
 // Sums are added to member by member, never assigned whole: compilers then hold them in registers.
 template <class X, class List>
 struct RowSums;
 template <class X, class... A>
-struct RowSums<X, Asked<A...>> : AskedSum<X, A>... {
+struct RowSums<X, Asked<A...>> : Lost<X>, AskedSum<X, A>... {
   X z = 0, above = 0, hard = 0;
 
   template <class B>
@@ -69,7 +75,12 @@ struct RowSums<X, Asked<A...>> : AskedSum<X, A>... {
     ((get<A>() = A::added(get<A>(), t)), ...);
   }
   LOSSKIT_HD LOSSKIT_INLINE void add(RowSums const& b) {
-    z = z + b.z;
+    X const sum = z + b.z;
+    if constexpr (requires { this->lost; }) {
+      X const added = sum - z;
+      this->lost = this->lost + (b.lost + ((z - (sum - added)) + (b.z - added)));
+    }
+    z = sum;
     above = above + b.above;
     hard = hard + b.hard;
     ((get<A>() = get<A>() + b.template get<A>()), ...);
@@ -87,6 +98,7 @@ struct RowSums<X, Asked<A...>> : AskedSum<X, A>... {
   // The sums of e for an e that is `factor` times as large.
   LOSSKIT_HD void scale(X factor) {
     z = z * factor;
+    if constexpr (requires { this->lost; }) this->lost = this->lost * factor;
     ((get<A>() = A::of_e ? get<A>() * factor : get<A>()), ...);
   }
 };

@@ -56,8 +56,8 @@ LOSSKIT_HD LOSSKIT_INLINE auto placed_by(F const& f, Sums const& sums) {
 struct Stretches {
   static constexpr int most = 4;
   int count = 0;
-  idx first[most] = {};
-  double at[most] = {};
+  idx first[most];  // of `count` of them
+  double at[most];
 
   LOSSKIT_HD double last_at() const { return at[count - 1]; }
   LOSSKIT_HD idx end(int k, idx n) const { return k + 1 < count ? first[k + 1] : n; }  // of n classes
@@ -71,8 +71,24 @@ struct Stretches {
   }
 };
 
-// The gradient of a row once its sums are known: factor * kept[j] + uniform, and `slope` at the target (y < 0: no target here).
-template <class T>
-struct RowEnding { T factor, uniform, slope; };
+// The same of a team that reads a part at once: one stretch, which needs no array.
+struct OneStretch {
+  int count = 0;
+  double at = 0;
+
+  LOSSKIT_HD double last_at() const { return at; }
+  LOSSKIT_HD void add(idx, double new_at) { count = 1, at = new_at; }
+};
+
+// The gradient of a row once its sums are known: factor * kept[j], or with Adds factor * kept[j] + uniform, and `slope` at the target
+// (y < 0: no target here).
+template <class T, bool Adds = false>
+struct RowEnding {
+  T factor, slope, uniform = 0;
+
+  // x: a number or packet of what was kept.
+  template <class X>
+  LOSSKIT_HD LOSSKIT_INLINE X of(X x) const { if constexpr (Adds) return multiply_add(X(factor), x, X(uniform)); else return X(factor) * x; }
+};
 
 }  // namespace losskit::inline LOSSKIT_ISA

@@ -85,6 +85,7 @@ class LaneTeam {
   using number = P;
   static constexpr bool keeps = Keeps;
   static constexpr idx block = 0;  // a row that lanes share is never cut
+  using kept_stretches = OneStretch;
 
   // The room that each block needs for its part of a row of n classes, at any alignment.
   static constexpr std::size_t room_bytes(idx n, idx blocks) {
@@ -142,7 +143,7 @@ class LaneTeam {
   }
 
   template <class Sums, class Total, class F>
-  LOSSKIT_HD LOSSKIT_INLINE void sum_keeping(S const*, idx n, idx hole, OddCosines& odd, Sums zero, Total& total, F f, Stretches& stretches) {
+  LOSSKIT_HD LOSSKIT_INLINE void sum_keeping(S const*, idx n, idx hole, OddCosines& odd, Sums zero, Total& total, F f, OneStretch& stretches) {
     auto part = begin_sum(hole, zero);
     auto const copied = [](At const& at) LOSSKIT_INLINE_LAMBDA { return P::load(reinterpret_cast<S const*>(at.kept)); };
     group_.wait_copies();  // of prefetch_row
@@ -155,7 +156,7 @@ class LaneTeam {
     end_sum(part, odd, total, f);
   }
 
-  LOSSKIT_HD LOSSKIT_INLINE double settle(Room, idx, Stretches const& stretches, double at) const {  // one stretch
+  LOSSKIT_HD LOSSKIT_INLINE double settle(Room, idx, OneStretch const& stretches, double at) const {
     return ::exp2(stretches.last_at() - at);
   }
 
@@ -198,11 +199,11 @@ class LaneTeam {
 
   LOSSKIT_HD LOSSKIT_INLINE Room keep(S*) const { return {}; }
 
-  LOSSKIT_HD LOSSKIT_INLINE void finish(Room kept, S* g, idx n, idx y, RowEnding<T> end) {
-    P const factor = end.factor, uniform = end.uniform;
+  template <bool Adds>
+  LOSSKIT_HD LOSSKIT_INLINE void finish(Room kept, S* g, idx n, idx y, RowEnding<T, Adds> end) {
     bool const add = accumulate_;
     each(n, [=](At const& at) {
-      P x = multiply_add(factor, at.load(kept), uniform);
+      P x = end.of(at.load(kept));
       idx const target = y - at.j;
       LOSSKIT_UNROLL for (int l = 0; l < W; ++l)
         if (l == target) x.v[l] = end.slope;

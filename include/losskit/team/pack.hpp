@@ -2,9 +2,11 @@
 //
 // S is what the caller keeps in memory; the type that computes for it does the arithmetic: 4 floats, 2 doubles, 8 halves.
 #pragma once
+#include <concepts>
 #include <cstdint>
 
 #include "losskit/core/math.hpp"
+#include "losskit/core/no_branch.hpp"
 
 namespace losskit::inline LOSSKIT_ISA {
 
@@ -52,7 +54,11 @@ struct alignas(16) Pack {
   // --- lane by lane -----------------------------------------------------------------------------------------------------------
   struct Mask {
     bool v[width];
+    friend LOSSKIT_HD LOSSKIT_INLINE Mask operator&(Mask const& a, Mask const& b) { return mask([&](int i) { return a.v[i] && b.v[i]; }); }
+    friend LOSSKIT_HD LOSSKIT_INLINE Mask operator|(Mask const& a, Mask const& b) { return mask([&](int i) { return a.v[i] || b.v[i]; }); }
     friend LOSSKIT_HD LOSSKIT_INLINE Mask operator!(Mask const& a) { return mask([&](int i) { return !a.v[i]; }); }
+    template <std::same_as<bool> B>
+    LOSSKIT_HD operator B() const { return only_answer<B>(); }
   };
   template <class F>
   static LOSSKIT_HD LOSSKIT_INLINE Pack each(F f) {

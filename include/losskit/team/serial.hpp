@@ -1,6 +1,6 @@
 // SerialTeam: one thread, one number at a time. The reference for every other team: read this one.
 //
-// A team works on one row. Its verbs:
+// A Team (team/team.hpp) works on one row. Its verbs:
 //   block                           a row cut at multiples of it, and summed part after part, gives the bits of the whole
 //   prefetch_row(c, n)              a row's memory will be read soon, by sum_keeping
 //   sum(c, n, hole, odd, zero, total, f)   f(sums, at, raw, c) adds each cosine to sums, from zero: as stored, and clamped
@@ -32,6 +32,7 @@ class SerialTeam {
  public:
   using number = Scalar<T>;
   static constexpr bool keeps = true;
+  using kept_stretches = Stretches;
   static constexpr idx block = 256;  // of a sum: a longer one, added to one by one, loses more
 
   // `buffer`: n numbers for e to wait in, or null to let it wait in the gradient itself.
@@ -119,11 +120,12 @@ class SerialTeam {
 
   LOSSKIT_HD T* keep(T* g) const { return buffer_ ? buffer_ : g; }
 
-  LOSSKIT_HD void finish(T const* kept, T* g, idx n, idx y, RowEnding<T> end) const {
+  template <bool Adds>
+  LOSSKIT_HD void finish(T const* kept, T* g, idx n, idx y, RowEnding<T, Adds> end) const {
     bool const here = y >= 0 && y < n;
     T const before = here && accumulate_ ? g[y] : T(0);
     for (idx j = 0; j < n; ++j) {
-      T const x = multiply_add(end.factor, kept[j], end.uniform);
+      T const x = end.of(number(kept[j])).v;
       g[j] = accumulate_ ? g[j] + x : x;
     }
     if (here) g[y] = before + end.slope;
@@ -143,7 +145,7 @@ class SerialTeam {
   // The largest r of some classes.
   template <class F>
   LOSSKIT_HD static double largest(T const* c, idx begin, idx end, idx hole, F const& f) {
-    number top = -std::numeric_limits<T>::max();
+    number top = -stored_number<T>::largest;
     OddCosines not_counted;
     for (idx j = begin; j < end; ++j)
       if (j != hole) top = max(top, f.rest_of(in_range<F>(c[j], not_counted)));

@@ -29,6 +29,7 @@ class SimdTeam {
  public:
   using number = P;
   static constexpr bool keeps = true;
+  using kept_stretches = Stretches;
   static constexpr idx block = 128 * W / P::parts;
 
   // How the second pass writes: over what the gradient holds, adding to it, or past the caches (for outputs too large
@@ -73,12 +74,13 @@ class SimdTeam {
 
   template <class Sums, class All, class F>
   void sum_keeping(T const* c, idx n, idx hole, OddCosines& odd, Sums, All& total, F f, Stretches& stretches) {
-    if (waiting_.g && waiting_.n != n) finish_waiting();  // a part of another length
+    constexpr bool adds = F::adds;
+    if (waiting_.g && (waiting_.n != n || waiting_.adds != adds)) finish_waiting();  // a part of another length, a row of another loss
     if (!waiting_.g) return row_sum<Sums>(c, n, hole, odd, total, f, NotPipelined{}, &stretches);
     switch (plan_.writes) {
-      case Writes::accumulate: row_sum<Sums>(c, n, hole, odd, total, f, Pipelined<Writes::accumulate>(waiting_), &stretches); break;
-      case Writes::stream: row_sum<Sums>(c, n, hole, odd, total, f, Pipelined<Writes::stream>(waiting_), &stretches); break;
-      default: row_sum<Sums>(c, n, hole, odd, total, f, Pipelined<Writes::assign>(waiting_), &stretches);
+      case Writes::accumulate: row_sum<Sums>(c, n, hole, odd, total, f, Pipelined<Writes::accumulate, adds>(waiting_), &stretches); break;
+      case Writes::stream: row_sum<Sums>(c, n, hole, odd, total, f, Pipelined<Writes::stream, adds>(waiting_), &stretches); break;
+      default: row_sum<Sums>(c, n, hole, odd, total, f, Pipelined<Writes::assign, adds>(waiting_), &stretches);
     }
     end_waiting();
   }
@@ -120,7 +122,7 @@ class SimdTeam {
       })));
       end_waiting();
       if (accumulate) each(end - begin, [=](auto to) { to.add(g + begin, P(factor) * to.load(stage)); });
-      else finish(stage, g + begin, end - begin, -1, {factor, 0, 0});
+      else finish(stage, g + begin, end - begin, -1, RowEnding<T>{factor, T(0)});
     }
     finish_waiting();
     return total;
@@ -146,10 +148,11 @@ class SimdTeam {
     return g;
   }
 
-  void finish(T const* kept, T* g, idx n, idx y, RowEnding<T> end) {
+  template <bool Adds>
+  void finish(T const* kept, T* g, idx n, idx y, RowEnding<T, Adds> end) {
     if (waiting_.g) finish_waiting();  // no sum came between
     bool const here = y >= 0 && y < n;
-    waiting_ = {kept, g, n, 0, here ? y : -1, end};
+    waiting_ = {kept, g, n, 0, here ? y : -1, {end.factor, end.slope, end.uniform}, Adds};
     if (plan_.writes == Writes::accumulate && here) waiting_.end.slope += g[y];
     if (plan_.writes == Writes::stream) waiting_.aligned = aligned_from(g, n);
     if (!plan_.pipelined) finish_waiting();
@@ -158,11 +161,7 @@ class SimdTeam {
   // Ends whatever still waits; a backend calls it after a team's last row.
   void finish_waiting() {
     if (waiting_.g) {
-      switch (plan_.writes) {
-        case Writes::accumulate: write_now(Pipelined<Writes::accumulate>(waiting_)); break;
-        case Writes::stream: write_now(Pipelined<Writes::stream>(waiting_)); break;
-        default: write_now(Pipelined<Writes::assign>(waiting_));
-      }
+      if (waiting_.adds) write_as<true>(); else write_as<false>();
       end_waiting();
     }
     if (plan_.writes == Writes::stream) P::fence_streams();
@@ -224,7 +223,8 @@ class SimdTeam {
 
   template <class Sums, class F, class Lag>
   LOSSKIT_INLINE Sums block_sum(T const* c, idx begin, idx end, idx hole, OddCosines& odd, F const& f, Lag const& pipelined) const {
-    T const* const soon = c + plan_.ahead;
+    // A block whose largest r is sought first is asked for while the one before it is summed.
+    T const* const soon = c + (paired_pass<F> && plan_.ahead > 0 ? block : plan_.ahead);
     T* const filled = filled_ ? filled_ + plan_.ahead : nullptr;
     F const hot = f;  // copies that no call sees stay in registers
     Lag const hot_pipelined = pipelined;
@@ -325,7 +325,8 @@ class SimdTeam {
     T const* kept = nullptr;
     T* g = nullptr;
     idx n = 0, aligned = 0, y = -1;  // aligned: where a streamed row meets a packet's boundary; y: the target, or -1
-    RowEnding<T> end{};              // its slope: what the target's place gets in the end
+    RowEnding<T, true> end{};        // its slope: what the target's place gets in the end
+    bool adds = false;               // does its uniform count?
   };
 
   // What is done to element `at` of the row that waits, while the same element of the next row is read. A copy: in registers.
@@ -333,18 +334,18 @@ class SimdTeam {
     template <class At_>
     LOSSKIT_INLINE void operator()(At_ const&) const {}
   };
-  template <Writes writes>
+  template <Writes writes, bool Adds = false>
   class Pipelined {
    public:
     explicit Pipelined(Waiting const& w)
-        : kept_(w.kept), g_(w.g), n_(w.n), aligned_(w.aligned), factor_(w.end.factor), uniform_(w.end.uniform) {}
+        : kept_(w.kept), g_(w.g), n_(w.n), aligned_(w.aligned), end_{P(w.end.factor), P(T(0)), P(w.end.uniform)} {}
 
     template <class At_>
     LOSSKIT_INLINE void operator()(At_ const& at) const {
-      if constexpr (writes == Writes::assign) at.store(g_, multiply_add(factor_, at.load(kept_), uniform_));
-      else if constexpr (writes == Writes::accumulate) at.add(g_, multiply_add(factor_, at.load(kept_), uniform_));
+      if constexpr (writes == Writes::assign) at.store(g_, end_.of(at.load(kept_)));
+      else if constexpr (writes == Writes::accumulate) at.add(g_, end_.of(at.load(kept_)));
       else if constexpr (std::is_same_v<At_, At>) {  // the ends of a streamed row are left to end_waiting
-        if (idx const j = at.j + aligned_; j + W <= n_) multiply_add(factor_, P::load(kept_ + j), uniform_).stream(g_ + j);
+        if (idx const j = at.j + aligned_; j + W <= n_) end_.of(P::load(kept_ + j)).stream(g_ + j);
       }
     }
 
@@ -352,12 +353,20 @@ class SimdTeam {
     T const* kept_;
     T* g_;
     idx n_, aligned_;
-    P factor_, uniform_;
+    RowEnding<P, Adds> end_;
   };
 
   // From the end, which the pass before left in the caches, if they do not hold all of a row.
-  template <Writes writes>
-  void write_now(Pipelined<writes> pipelined) {
+  template <bool Adds>
+  void write_as() {
+    switch (plan_.writes) {
+      case Writes::accumulate: write_now(Pipelined<Writes::accumulate, Adds>(waiting_)); break;
+      case Writes::stream: write_now(Pipelined<Writes::stream, Adds>(waiting_)); break;
+      default: write_now(Pipelined<Writes::assign, Adds>(waiting_));
+    }
+  }
+  template <Writes writes, bool Adds>
+  void write_now(Pipelined<writes, Adds> pipelined) {
     T const* const before = waiting_.kept - prefetch_light / sizeof(T);
     idx const whole = waiting_.n / W * W;
     if (whole < waiting_.n) pipelined(Some{whole, waiting_.n - whole});
@@ -370,7 +379,9 @@ class SimdTeam {
   void end_waiting() {
     Waiting const& w = waiting_;
     if (w.g && plan_.writes == Writes::stream) {  // both ends, which no whole packet covers
-      auto const write = [&w](idx j) { w.g[j] = multiply_add(w.end.factor, w.kept[j], w.end.uniform); };
+      auto const write = [&w](idx j) {
+        w.g[j] = w.adds ? multiply_add(w.end.factor, w.kept[j], w.end.uniform) : product(w.end.factor, w.kept[j]);
+      };
       for (idx j = 0; j < w.aligned; ++j) write(j);
       for (idx j = w.aligned + (w.n - w.aligned) / W * W; j < w.n; ++j) write(j);
     }

@@ -1,0 +1,31 @@
+# Counts the row kernels in an object: the functions that walk the classes of a row, one for each type of row. On a host they depend on
+# the rest rule, the sums, the exponential and the type of the cosines, not on margin, objective or labels.
+#
+#   cmake -D NM=<nm> -D OBJECT=<object file> -D MOST=<number> -P cmake/row_kernels.cmake
+cmake_minimum_required(VERSION 3.23)
+execute_process(COMMAND "${NM}" --defined-only "${OBJECT}" OUTPUT_VARIABLE names COMMAND_ERROR_IS_FATAL ANY)
+# losskit::detail::<kind>Row<...>::operator()<team>(team&, idx) const, and nothing inside it.
+string(REGEX MATCHALL "_ZNK7losskit[a-z0-9_]+6detail[0-9]+[A-Za-z]+RowI[^\n]*EclI[^\n]*vRT_l\n" kernels "${names}")
+list(REMOVE_DUPLICATES kernels)
+list(LENGTH kernels count)
+set(doubles ${kernels})
+list(FILTER doubles INCLUDE REGEX "PacketIdE")
+list(LENGTH doubles of_double)
+math(EXPR of_float "${count} - ${of_double}")
+set(kinds "")
+foreach(kind IN ITEMS LossRow SavedGradientRow LogitsRow LogitsBackwardRow)
+  set(these ${kernels})
+  list(FILTER these INCLUDE REGEX "detail[0-9]+${kind}I")
+  list(LENGTH these number)
+  string(APPEND kinds ", ${number} of ${kind}")
+  if(number EQUAL 0)
+    message(FATAL_ERROR "${OBJECT} has no kernel of ${kind}: is it called otherwise now?")
+  endif()
+endforeach()
+set(found "${count} row kernels: ${of_float} in float, ${of_double} in double${kinds}")
+if(NOT count LESS MOST)
+  message(FATAL_ERROR "${found}: fewer than ${MOST} wanted")
+elseif(NOT of_float EQUAL of_double)
+  message(FATAL_ERROR "${found}: double, of which there is a sample, has others than float, of which there is everything")
+endif()
+message(STATUS "${found}")

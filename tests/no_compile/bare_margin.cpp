@@ -1,0 +1,20 @@
+// A margin alone, given for a loss.
+// first error: wrap it: MarginSoftmax{margin, scale}
+#include <cstddef>
+#include <vector>
+
+#include "losskit/losskit.hpp"
+
+void call(losskit::MatrixView<float> cosines, std::vector<int> const& labels, losskit::MatrixView<float> gradient,
+          losskit::Workspace workspace);
+void call(losskit::MatrixView<float> cosines, std::vector<int> const& labels, losskit::MatrixView<float> gradient,
+          losskit::Workspace workspace) {
+  losskit::Batch batch{cosines, labels};
+  losskit::MarginSoftmax const loss{losskit::ArcMargin{0.5}, 64.0};
+#ifdef MISTAKE
+  losskit::loss_and_gradient(losskit::on::serial{}, losskit::ArcMargin{0.5}, batch, gradient, workspace);
+#else
+  losskit::loss_and_gradient(losskit::on::serial{}, loss, batch, gradient, workspace);
+#endif
+  (void)loss;
+}
