@@ -134,7 +134,8 @@ struct Call {
   bool untouched() const {
     Call const fresh;
     return memory == fresh.memory && row_losses == fresh.row_losses && scale_gradient == fresh.scale_gradient &&
-           margin_gradient == fresh.margin_gradient && workspace == fresh.workspace && std::memcmp(saved.data(), fresh.saved.data(), 4 * sizeof(SavedRow)) == 0;
+           margin_gradient == fresh.margin_gradient && workspace == fresh.workspace &&
+           std::memcmp(saved.data(), fresh.saved.data(), 4 * sizeof(SavedRow)) == 0;
   }
 };
 
@@ -286,13 +287,15 @@ TEST_CASE("overlaps") {
     char const* const name[] = {"weights", "class_weights", "scales", "upstream", "margins"};
     refused<AliasError>(fused | value | later,
                         [input](Call& c) {
-                          float* const data[] = {c.weights.data(), c.class_weights.data() + 1, c.scales.data(), c.upstream.data(), c.margins.data()};
+                          float* const data[] = {c.weights.data(), c.class_weights.data() + 1, c.scales.data(), c.upstream.data(),
+                                                 c.margins.data()};
                           c.outputs.margin_gradient.data = data[input];
                         },
                         {"margin_gradient", name[input]});
   }
   refused<AliasError>(fused | value | later,
-                      [](Call& c) { c.outputs.margin_gradient.data = reinterpret_cast<float*>(c.labels.data()); }, {"margin_gradient", "labels"});
+                      [](Call& c) { c.outputs.margin_gradient.data = reinterpret_cast<float*>(c.labels.data()); },
+                      {"margin_gradient", "labels"});
   refused<AliasError>(fused | value | later, [](Call& c) { c.outputs.margin_gradient.data = c.memory.data() + 20; },
                       {"margin_gradient", "cosines"});
   refused<AliasError>(fused | later, [](Call& c) { c.outputs.margin_gradient.data = c.memory.data() + 110; },

@@ -250,7 +250,9 @@ std::vector<double> differences(L const& loss, Problem<double>& p, Given<double>
   for (std::size_t i = 0; i < above.size(); ++i) d.push_back((above[i] - below[i]) / (2 * h) * 1.5 * p.upstream[i]);
   return d;
 }
-bool close(double x, double expected, double largest) { return std::fabs(x - expected) <= 1e-7 + 2e-6 * std::max(std::fabs(expected), largest); }
+bool close(double x, double expected, double largest) {
+  return std::fabs(x - expected) <= 1e-7 + 2e-6 * std::max(std::fabs(expected), largest);
+}
 
 template <class L, class... B>
 void expect_derivatives(L const& loss, Case<double>& c, bool given_margins, B const&... backends) {
@@ -272,7 +274,8 @@ void expect_derivatives(L const& loss, Case<double>& c, bool given_margins, B co
       for (auto const* g : {&r.gradient, &r.later})
         for (idx j = 0; j < cols; ++j)
           if (!close(g->at(i, j), by_cosine[size(j)][size(i)], largest) && ++wrong == 1)
-            FAIL_CHECK("class " << j << ": " << g->at(i, j) << ", by differences " << by_cosine[size(j)][size(i)] << ", label " << c.p.labels[size(i)]);
+            FAIL_CHECK("class " << j << ": " << g->at(i, j) << ", by differences " << by_cosine[size(j)][size(i)] << ", label "
+                                << c.p.labels[size(i)]);
       if (!given_margins) continue;
       for (auto const* g : {&r.by_margin, &r.later_by_margin})
         if (!close((*g)[size(i)], by_margin[size(i)], 0))
@@ -547,7 +550,8 @@ TEST_CASE("advance of a CurricularRest: bad arguments change no state") {
   std::vector<std::byte> memory(advance_workspace_bytes(rows));
   auto const batch = p.plain();
   VectorView<CurricularState> const there{&state, 1};
-  expect_error<ShapeError>([&] { advance(on::serial{}, rest, VectorView<CurricularState>{&state, 2}, batch, view(memory)); }, {"state", "2", "1"});
+  expect_error<ShapeError>([&] { advance(on::serial{}, rest, VectorView<CurricularState>{&state, 2}, batch, view(memory)); },
+                           {"state", "2", "1"});
   expect_error<ShapeError>([&] { advance(on::serial{}, rest, VectorView<CurricularState>{}, batch, view(memory)); }, {"state", "0", "1"});
   expect_error<WorkspaceError>([&] { advance(on::serial{}, rest, there, batch, Workspace{memory.data(), 5}); }, {"workspace", "5 bytes"});
   VectorView<CurricularState> const inside{reinterpret_cast<CurricularState*>(memory.data()), 1};

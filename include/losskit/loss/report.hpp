@@ -2,7 +2,7 @@
 #pragma once
 #include <cmath>
 #include <cstddef>
-#include <cstdint>
+#include <limits>
 #include <type_traits>
 
 #include "losskit/concepts.hpp"
