@@ -35,7 +35,7 @@ template <class T, class B, class L>
 void expect_row(B const& backend, L const& loss, std::vector<T> const& inputs, idx label, long double scale, Expected const& e) {
   idx const n = static_cast<idx>(inputs.size());
   std::vector<std::int64_t> const labels{label};
-  std::vector<T> apart(size(n), T(9)), in_place(inputs), later(apart), sum(size(n), T(0)), row_losses(1), values(1);
+  std::vector<T> apart(size(n), T(9)), in_place(inputs), later(apart), sum(size(n), T(0)), row_losses(1), values(1), by_scale(1);
   std::vector<SavedRow> saved(1);
   std::vector<std::byte> memory(workspace_bytes<T>(backend, 1, n, Placement::accumulate));
   Workspace const workspace = view(memory);
@@ -44,7 +44,7 @@ void expect_row(B const& backend, L const& loss, std::vector<T> const& inputs, i
       loss_and_gradient(backend, loss, batch, losskit::matrix(apart, 1, n), workspace, {}, Outputs<T>{view(row_losses), {}, {}});
   loss_and_gradient(backend, loss, Batch(losskit::matrix(in_place, 1, n), labels), losskit::matrix(in_place, 1, n), workspace);
   Report const v = loss_value(backend, loss, batch, workspace, {}, Outputs<T>{view(values), {}, view(saved)});
-  loss_gradient(backend, loss, batch, saved, losskit::matrix(later, 1, n));
+  loss_gradient(backend, loss, batch, saved, losskit::matrix(later, 1, n), {}, view(by_scale));
   loss_and_gradient(backend, loss, batch, losskit::matrix(sum, 1, n), workspace, {.write = Write::accumulate});
 
   long double const off_loss = allowed<T>(e.loss_term, e.reference * std::max(1.0L, e.loss));
@@ -62,6 +62,14 @@ void expect_row(B const& backend, L const& loss, std::vector<T> const& inputs, i
       if (!(std::fabs(x - e.gradient[j]) <= off))
         FAIL_CHECK("class " << j << ": " << double(x) << ", expected " << double(e.gradient[j]) << " +- " << double(off));
     }
+  // Without a margin dL/ds = sum over j of dL/dc_j c_j / s.
+  long double expected = 0, off_by_scale = 0;
+  for (std::size_t j = 0; j < inputs.size(); ++j) {
+    expected += e.gradient[j] * static_cast<long double>(inputs[j]) / scale;
+    off_by_scale += off * std::fabs(static_cast<long double>(inputs[j])) / scale;
+  }
+  if (!(std::fabs(static_cast<long double>(by_scale[0]) - expected) <= off_by_scale + ulp<T>(expected)))
+    FAIL_CHECK("dL/ds " << by_scale[0] << ", expected " << double(expected) << " +- " << double(off_by_scale));
 }
 
 // The largest terms: of the loss its own value, or the mean logit that eps weighs; of the gradient the largest of p and eps.

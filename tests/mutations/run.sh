@@ -98,7 +98,7 @@ mutate "Clamp: the lower end is not clipped"             $f 'exceeds(c, clip_abo
 mutate "Clamp: m3 dropped outside"                       $f '* ::cos(rule_.eps)) - m3_;' '* ::cos(rule_.eps));' laws golden
 mutate "finite limit at c = 1 not exact"                 $f 'ratio = upper ? m1_ * near_.cos : -m1_ * far_.cos;' 'ratio = upper ? near_.cos : -m1_ * far_.cos;' laws
 mutate "slope at 1 taken far from 1"                      $f 'nearest = 1 - below_one<X>,' 'nearest = 1 - 1e-3,' laws edges
-mutate "Detached: slope not 1"                            $f 'return {{psi, X(1)}, {plain, X(1)}, by_m2};' 'return {{psi, X(2)}, {plain, X(1)}, by_m2};' laws
+mutate "Detached: slope not 1"                            $f 'return {{psi, X(1)}, {plain, X(1)}, by_m2' 'return {{psi, X(2)}, {plain, X(1)}, by_m2' laws
 mutate "value not clamped to [-1, 1]"                    $f 'X const v = min(max(c, X(-1)), X(1));' 'X const v = c;' laws
 mutate "NaN clamped away"                                $f 'X const v = min(max(c, X(-1)), X(1));' 'X const v = max(X(-1), min(X(1), c));' laws
 mutate "the threshold with the rule past pi"              $f 'plain = at.cos - m3_' 'plain = psi' laws golden edges
@@ -171,17 +171,18 @@ mutate "the lift forgotten in what was kept"              $f 'if (ending.lift !=
 mutate "the lift forgotten in the second pass"            $f 'raise * exp_of(r.value)' 'exp_of(r.value)' gradient_sum
 mutate "what all classes get alike, twice"                $f 'spread = w * o.by_mean / count;' 'spread = 2 * w * o.by_mean / count;' smoothing
 mutate "the target's share not taken from it"             $f 'by_z = by_z - spread * (count - 1);' '' smoothing
-mutate "what all classes get alike, not written"          $f 'T(upstream * end.uniform), T(product' 'T(0), T(product' smoothing
-mutate "what all classes get alike, not in the second pass" $f 'alike = T(upstream * end.uniform)' 'alike = T(0)' smoothing
+mutate "what all classes get alike, not written"          $f 'T(upstream * end.uniform)});' 'T(0)});' smoothing
+mutate "what all classes get alike, not in the second pass" $f 'X(T(upstream * end.uniform))' 'X(T(0))' smoothing
 mutate "the mean log-probability without the target"      $f 'multiply_add(-(count - 1), psi, sums' 'multiply_add(D(0), psi, sums' smoothing
 mutate "dL/ds without what all classes get alike"         $f 'by_scale = multiply_add(spread, sums.template get<RestSum>(), by_scale);' '' smoothing
 mutate "the threshold's pull without s"                   $f 'by_threshold = alone ? D(0) : pull * scale *' 'by_threshold = alone ? D(0) : pull *' row_policies
 mutate "the threshold's slope is not psi's"               $f 'D(target.threshold_slope)' 'D(target.psi.slope)' row_policies
-mutate "the margin number: psi not by it"                 $f '(by_psi * target.by_parameter).v' '(by_psi * target.psi.slope).v' row_policies
+mutate "the margin number: psi not by it"                 $f 'by_psi * target.by_parameter)' 'by_psi * target.psi.slope)' row_policies
+mutate "the margin number: the threshold not by it"       $f 'D(target.threshold_by_parameter)' 'D(0)' row_policies
 mutate "an infinite target not counted"                   $f 'odd.non_finite = count_non_finite<false>(team, kept, part.count) + lost;' 'odd.non_finite = count_non_finite<false>(team, kept, part.count);' edges softmax_loss
 mutate "a part begins anew"                               $f 'if (state.sums.begun()) f' 'if (false) f' phases
 mutate "what is kept stays relative to its own logit"     $f 'if (stretches.count > 0) pull' 'if (false) pull' softmax_loss phases
-mutate "saved pass: r' missing"                           $f 'times_slope<Rest>(multiply_add(k, raise * exp_of(r.value), alike), r.slope)' 'multiply_add(k, raise * exp_of(r.value), alike)' laws backends
+mutate "saved pass: r' missing"                           $f 'times_slope<Rest>(scaled.of(raise * exp_of(r.value)), r.slope)' 'scaled.of(raise * exp_of(r.value))' laws backends
 mutate "RestSum: of e"                                    row/sums.hpp 'return sum + t.r;' 'return sum + t.e;' smoothing
 mutate "ThresholdSum: without e"                          row/sums.hpp 'multiply_add(t.e, t.by_threshold, sum)' 'sum + t.by_threshold' row_policies
 mutate "pairs: what e does not enter is scaled too"       row/sums.hpp 'A::of_e ? get<A>() * factor : get<A>()' 'get<A>() * factor' smoothing softmax_loss
@@ -221,9 +222,7 @@ mutate "logits_backward: s missing"                       loss/logits.hpp 'X con
 mutate "logits_backward: psi slope missing"               loss/logits.hpp 'product(s * u * dz_y, start.target.psi.slope)' '(s * u * dz_y)' laws
 mutate "labels not checked"                               loss/calls.hpp '(y < 0 || y >= cols)' '(y < 0)' errors
 mutate "NaN cosine in a one-class row"                    loss/report.hpp 'lost ? never_first : static_cast<idx>(sums.above.v)' 'static_cast<idx>(sums.above.v)' edges
-mutate "upstream twice in a saved backward"               loss/rows.hpp '
-                            upstream, accumulate);' '
-                            upstream * upstream, accumulate);' laws backends
+mutate "upstream twice in a saved backward"               loss/rows.hpp ' end, upstream, accumulate);' ' end, upstream * upstream, accumulate);' laws backends
 mutate "a margin a row: not bound"                        loss/rows.hpp 'if (row.given) return' 'if (false) return' row_policies
 mutate "a margin a row: that of the first row"            loss/report.hpp 'double(batch.margins[i])' 'double(batch.margins[0])' row_policies
 mutate "a number a row for rest rules: not bound"         loss/rows.hpp 'Rest const rest = at_row(classes.rest, start.rest);' 'Rest const rest = classes.rest;' curricular
@@ -259,6 +258,7 @@ f=core/twice.hpp
 mutate "twice: the halves of a sum"                      $f '(a_ + b_).sum()' 'a_.sum()' heads
 mutate "twice: the second half's tail"                   $f 'P::load_some(p + P::width, m - P::width)' 'P::load_some(p, m - P::width)' heads
 mutate "twice: the second half's mask"                   $f 'P::first_lanes(m > P::width ? m - P::width : 0)' 'P::first_lanes(m)' heads golden
+mutate "an ending: what all classes get alike dropped"    team/cosines.hpp 'if constexpr (Adds) return' 'if constexpr (false) return' smoothing
 f=team/lanes.hpp
 mutate "lanes: no barrier before the warps' sums are read" $f '*this->template warp_slot<X>(lane / warp) = x;
       this->sync();' '*this->template warp_slot<X>(lane / warp) = x;' lanes_tsan
@@ -280,7 +280,6 @@ mutate "lanes: outside cosines not clamped" $f 'if (!inside)' 'if (false)' lanes
 mutate "lanes: odd by the spacing of what computes"      $f 'clamped_cosine<T, S>(raw' 'clamped_cosine<T, T>(raw' lanes_device
 mutate "lanes: accumulate assigns"                       $f 'add ? at.add(g, x) : at.store(g, x);' 'at.store(g, x);' lanes
 mutate "lanes: the target's slope dropped"                $f 'if (l == target) x.v[l] = end.slope;' '' lanes
-mutate "lanes: what all classes get alike, not written"   $f 'P const factor = end.factor, uniform = end.uniform;' 'P const factor = end.factor, uniform = T(0);' lanes smoothing
 mutate "lanes: the target among the largest"              $f 'at.j + l != hole) all.add' 'true) all.add' softmax_loss lanes
 mutate "lanes: the target's e waits"                      $f 'f.forget(at, static_cast<int>(l));' ';' softmax_loss lanes
 mutate "lanes: each lane its own largest"                 $f 'double(group_.together(all).r)' 'double(all.r)' softmax_loss lanes
