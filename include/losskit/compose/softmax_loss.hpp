@@ -32,8 +32,8 @@ class SoftmaxLoss {
                 "losskit: this is not an Objective; it needs a name and: template <Number X> Jet<X> operator()(X log_p) const");
 
  public:
-  static constexpr double scale = 1;
   PlainLogits margin{}, rest{};
+  double scale = 1;  // on every logit, in [0, largest_scale]: an inverse temperature
   O objective;
 
   explicit SoftmaxLoss(O objective_ = O{}) : objective(objective_) {}
