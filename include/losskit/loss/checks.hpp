@@ -19,11 +19,11 @@ struct Extent {
 template <class T, class S>
 Extent extent(char const* name, MatrixView<T, S> m) {
   auto const begin = reinterpret_cast<std::byte const*>(m.data);
-  return {name, begin, m.rows > 0 && m.cols > 0 ? reinterpret_cast<std::byte const*>(m.row(m.rows - 1) + m.cols) : begin};
+  return {name, begin, m.data && m.rows > 0 && m.cols > 0 ? reinterpret_cast<std::byte const*>(m.row(m.rows - 1) + m.cols) : begin};
 }
 template <class T, class S>
 Extent extent(char const* name, VectorView<T, S> v) {
-  return {name, reinterpret_cast<std::byte const*>(v.data), reinterpret_cast<std::byte const*>(v.data + v.size)};
+  return {name, reinterpret_cast<std::byte const*>(v.data), reinterpret_cast<std::byte const*>(v.data ? v.data + v.size : v.data)};
 }
 
 // Does the backend reach this memory? Only a device's has to ask.
