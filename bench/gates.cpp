@@ -208,7 +208,8 @@ std::vector<Row> over_logits(idx rows, idx cols) {
   run(cases, cosines.size());
   std::vector<Row> out;
   for (std::size_t k : {0, 1})
-    out.push_back(row("SoftmaxLoss, in place", shape_of(rows, cosines.cols), speed_ratio(cases[2], {&cases[k]}), cases[k].name, {0.80, 0.95}));
+    out.push_back(
+        row("SoftmaxLoss, in place", shape_of(rows, cosines.cols), speed_ratio(cases[2], {&cases[k]}), cases[k].name, {0.80, 0.95}));
   return out;
 }
 

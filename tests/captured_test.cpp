@@ -165,7 +165,8 @@ std::vector<double> points(B const& backend) {
       PointOutputs<float> extra;
       if (weighted) extra = {.weights = matrix(weights, rows, cols), .element_losses = matrix(losses, rows, cols)};
       auto const report = loss_and_gradient(backend, Wing<E>(), x, y, matrix(gradient, rows, cols), view(memory), options, extra);
-      all.insert(all.end(), {report.loss, double(report.elements), loss_value(backend, Wing<E>(), x, y, view(memory), options, extra).loss});
+      all.insert(all.end(),
+                 {report.loss, double(report.elements), loss_value(backend, Wing<E>(), x, y, view(memory), options, extra).loss});
       for (auto const* numbers : {&gradient, &losses}) all.insert(all.end(), numbers->begin(), numbers->end());
     }
   return all;
@@ -193,7 +194,8 @@ void compare(std::vector<double> const& given, std::vector<double> const& expect
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("an executor may copy the function it runs, and nothing that it writes is lost", E, one_thread, ByValue, Jobs, OneJob, Queue) {
+TEST_CASE_TEMPLATE("an executor may copy the function it runs, and nothing that it writes is lost", E, one_thread, ByValue, Jobs, OneJob,
+                   Queue) {
   on::serial const serial;
   on::eigen const backend{E{}};
   compare(state<E>(backend), state<E>(serial));

@@ -79,7 +79,8 @@ TEST_CASE("rows of length one and the gradient back through them, rows of any si
   auto const d = numbers(rows * cols, -1, 1, 6);
   auto const xd = exactly(x), dd = exactly(d);
   std::vector<double> unit(xd.size()), norms(size(rows)), dx(xd.size());
-  normalize_rows(on::serial{}, MatrixView<double const>{xd.data(), rows, cols, cols}, MatrixView<double>{unit.data(), rows, cols, cols}, norms);
+  normalize_rows(on::serial{}, MatrixView<double const>{xd.data(), rows, cols, cols}, MatrixView<double>{unit.data(), rows, cols, cols},
+                 norms);
   OnDevice<float> from(x), to(rows * cols), length(rows), upstream(d), back(rows * cols);
   on::cuda const gpu{};
   normalize_rows(gpu, from.matrix(rows, cols, cols), to.matrix(rows, cols, cols), length.view());

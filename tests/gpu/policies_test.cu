@@ -19,8 +19,9 @@ void compare_fused(L const& loss) {
     Problem<float> p(rows, cols);
     std::vector<double> truth(p.exact.size());
     std::vector<std::byte> memory(workspace_bytes<double>(on::serial{}, rows, cols, Placement::out_of_place));
-    Report const expected = loss_and_gradient(on::serial{}, loss, Batch(MatrixView<double const>{p.exact.data(), rows, cols, cols}, p.labels),
-                                              MatrixView<double>{truth.data(), rows, cols, cols}, view(memory));
+    Report const expected =
+        loss_and_gradient(on::serial{}, loss, Batch(MatrixView<double const>{p.exact.data(), rows, cols, cols}, p.labels),
+                          MatrixView<double>{truth.data(), rows, cols, cols}, view(memory));
     OnDevice<float> cosines(p.cosines);
     OnDevice<std::int64_t> labels(p.labels);
     on::cuda const gpu{};

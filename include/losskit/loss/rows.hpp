@@ -227,7 +227,8 @@ struct LossRow {
     if (out.row_losses.data) out.row_losses[i] = T(end.loss);
     if (out.scale_gradient.data) out.scale_gradient[i] = T(upstream / d * end.scale_slope);
     if (out.margin_gradient.data) out.margin_gradient[i] = T(upstream / d * end.margin_slope);
-    if (out.saved.data) out.saved[i] = {end.pull / d, end.z, end.uniform / d, end.slope / d, end.scale_slope / d, end.margin_slope / d, top};
+    if (out.saved.data)
+      out.saved[i] = {end.pull / d, end.z, end.uniform / d, end.slope / d, end.scale_slope / d, end.margin_slope / d, top};
   }
 };
 
@@ -261,8 +262,8 @@ struct SavedGradientRow {
     auto exp_of = classes.exponential(start.scale, all.total);
     if constexpr (Exp::paired) exp_of = exp_of.relative_to(row.top);
     RowEnd const end{.pull = row.pull, .z = row.z, .uniform = row.uniform, .slope = row.slope};
-    finish_row_from_cosines<true>(team, cosines.row(i), g, all, start.label, at_row(classes.rest, start.rest), exp_of, start.target.threshold,
-                                  end, upstream, accumulate);
+    finish_row_from_cosines<true>(team, cosines.row(i), g, all, start.label, at_row(classes.rest, start.rest), exp_of,
+                                  start.target.threshold, end, upstream, accumulate);
   }
 };
 

@@ -259,7 +259,10 @@ LOSSKIT_HD LiftedFactor<T> lifted(double pull, double z) {
   constexpr double up = single ? 0x1p64 : 0x1p512, largest = stored_number<T>::largest / 2;
   constexpr double small = single ? 0x1p-100 : 0x1p-900, down = single ? 0x1p-64 : 0x1p-512;
   constexpr double tiny = single ? 0x1p-164 : 0x1p-1000, far_down = single ? 0x1p-126 : 0x1p-1000;
-  double const size = ::fabs(pull), lift = size >= largest * z ? up : !(size < small * z) || size == 0 ? 1 : size >= tiny * z ? down : far_down;
+  double const size = ::fabs(pull), lift = size >= largest * z                ? up
+                                           : !(size < small * z) || size == 0 ? 1
+                                           : size >= tiny * z                 ? down
+                                                                              : far_down;
   return {T(pull / (z * lift)), T(lift)};
 }
 

@@ -88,7 +88,10 @@ struct RowEnding {
 
   // x: a number or packet of what was kept.
   template <class X>
-  LOSSKIT_HD LOSSKIT_INLINE X of(X x) const { if constexpr (Adds) return multiply_add(X(factor), x, X(uniform)); else return X(factor) * x; }
+  LOSSKIT_HD LOSSKIT_INLINE X of(X x) const {
+    if constexpr (Adds) return multiply_add(X(factor), x, X(uniform));
+    else return X(factor) * x;
+  }
 };
 
 }  // namespace losskit::inline LOSSKIT_ISA

@@ -143,7 +143,8 @@ class LaneTeam {
   }
 
   template <class Sums, class Total, class F>
-  LOSSKIT_HD LOSSKIT_INLINE void sum_keeping(S const*, idx n, idx hole, OddCosines& odd, Sums zero, Total& total, F f, OneStretch& stretches) {
+  LOSSKIT_HD LOSSKIT_INLINE void sum_keeping(S const*, idx n, idx hole, OddCosines& odd, Sums zero, Total& total, F f,
+                                             OneStretch& stretches) {
     auto part = begin_sum(hole, zero);
     auto const copied = [](At const& at) LOSSKIT_INLINE_LAMBDA { return P::load(reinterpret_cast<S const*>(at.kept)); };
     group_.wait_copies();  // of prefetch_row
