@@ -1,9 +1,9 @@
 // Bad input: each is a typed error whose text names the argument and its value, thrown before one byte is written.
 #include <doctest/doctest.h>
 
-#include <functional>
 #include <string>
 
+#include "expect_error.hpp"
 #include "losskit/backend/eigen.hpp"
 #include "losskit/backend/serial.hpp"
 #include "losskit/head/cosine_layer.hpp"
@@ -17,29 +17,6 @@ using namespace test;
 namespace {
 
 double const nan_d = std::numeric_limits<double>::quiet_NaN(), inf_d = std::numeric_limits<double>::infinity();
-
-// f throws E (and an Error, and a std::exception), and the text holds all of `words`.
-template <class E>
-void expect_error(std::function<void()> const& f, std::initializer_list<char const*> words) {
-  std::string text = "nothing was thrown";
-  bool typed = false;
-  try {
-    f();
-  } catch (E const& e) {
-    typed = true;
-    Error const& base = e;
-    std::exception const& standard = base;
-    text = standard.what();
-  } catch (std::exception const& e) {
-    text = std::string("another type: ") + e.what();
-  }
-  INFO(text);
-  CHECK(typed);
-  for (char const* word : words) {
-    INFO("should name: " << std::string(word));
-    CHECK(text.find(word) != std::string::npos);
-  }
-}
 
 }  // namespace
 

@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 
+#include "expect_error.hpp"
 #include "lanes.hpp"
 #include "losskit/backend/thrust.hpp"
 #include "losskit/loss/advance.hpp"
@@ -379,26 +380,6 @@ void curriculum(B const& backend) {
 }
 
 // --- errors ------------------------------------------------------------------------------------------------------------------------
-
-template <class E>
-void expect_error(std::function<void()> const& f, std::initializer_list<char const*> words) {
-  std::string text = "nothing was thrown";
-  bool typed = false;
-  try {
-    f();
-  } catch (E const& e) {
-    typed = true;
-    text = e.what();
-  } catch (std::exception const& e) {
-    text = std::string("another type: ") + e.what();
-  }
-  INFO(text);
-  CHECK(typed);
-  for (char const* word : words) {
-    INFO("should name: " << std::string(word));
-    CHECK(text.find(word) != std::string::npos);
-  }
-}
 
 // Every call that is given numbers a row refuses these, and writes nothing.
 template <class L>

@@ -88,7 +88,7 @@ struct Outputs {
 };
 
 // What a device finds wrong in numbers that the host cannot read: the first such row. Rows like it have no loss and a zero
-// gradient, and count as valid. A host throws instead.
+// gradient; a mean divides by them too. A host throws instead.
 struct Fault {
   enum What { none, label, weight, scale, margin, rest };
   What what = none;

@@ -1,8 +1,8 @@
-// The calls over a cosine matrix: loss and gradient in one pass, loss only, gradient from a saved pass, logits and their
-// backward. L is a composition like MarginSoftmax: margin, scale, objective, rest.
+// The calls over a cosine matrix: loss and gradient in one pass, loss only, gradient from a saved pass. L is a composition like
+// MarginSoftmax: margin, scale, objective, rest; or SoftmaxLoss, whose matrix holds logits.
 //
 // Each call checks every argument first and throws before it writes (core/expects.hpp): ShapeError, StrideError, LabelError
-// (row and value), ParameterError (weights, scales), AliasError, WorkspaceError. Nothing is allocated. B = 0 and batches with
+// (row and value), ParameterError (weights, scales, margins, rest), AliasError, WorkspaceError. Nothing is allocated. B = 0 and batches with
 // every row ignored give a loss of 0 and a zero gradient. The bits do not depend on the number of threads.
 //
 // Where the backend's memory is a device's, a call only enqueues: it returns a Pending<Report> (backend/cuda.cuh), and labels,

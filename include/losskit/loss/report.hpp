@@ -29,7 +29,8 @@ struct BatchRows {
     return batch.scales.data ? double(batch.scales[i]) : batch.scale.data ? batch.scale[0] : loss_scale;
   }
   LOSSKIT_HD double weight(idx i) const {
-    return (batch.weights.data ? double(batch.weights[i]) : 1) * (batch.class_weights.data ? double(batch.class_weights[label(i)]) : 1);
+    return product(batch.weights.data ? double(batch.weights[i]) : 1,
+                   batch.class_weights.data ? double(batch.class_weights[label(i)]) : 1);
   }
   LOSSKIT_HD RowContext margin_context(idx i) const {
     bool const given = batch.margins.data;
