@@ -208,8 +208,8 @@ struct RowEnd {
   double margin_slope = 0;  // dL/dm, m the margin's number of this row
 };
 
-// s: the scale; above: how far the logit that e is relative to is above the target's. `weight` is the row's own; reduction and upstream factors are the
-// caller's to multiply.
+// s: the scale; above: how far the logit that e is relative to lies above the target's. `weight` is the row's own; reduction and
+// upstream factors are the caller's to multiply.
 template <class T, class Sums, class Objective>
 LOSSKIT_HD RowEnd close_row(Sums const& sums, Target<T> const& target, double s, double above, idx classes, Objective const& objective,
                             double weight) {
@@ -233,9 +233,7 @@ LOSSKIT_HD RowEnd close_row(Sums const& sums, Target<T> const& target, double s,
   }
   RowEnd end{(w * o.value).v, (pull * scale).v, alone ? 1 : z.v, (spread * scale).v};
   D by_psi = by_z * scale, by_threshold = 0;
-  if constexpr (Sums::template has<ThresholdSum>) {
-    by_threshold = alone ? D(0) : pull * scale * (sums.template get<ThresholdSum>() / z);
-  }
+  if constexpr (Sums::template has<ThresholdSum>) by_threshold = alone ? D(0) : pull * scale * (sums.template get<ThresholdSum>() / z);
   end.slope = multiply_add(by_threshold, D(target.threshold_slope), by_psi * target.psi.slope).v;
   end.margin_slope = multiply_add(by_threshold, D(target.threshold_by_parameter), by_psi * target.by_parameter).v;
   if constexpr (Sums::template has<MomentSum>) {
@@ -249,8 +247,8 @@ LOSSKIT_HD RowEnd close_row(Sums const& sums, Target<T> const& target, double s,
 
 // --- 4. finish -----------------------------------------------------------------------------------------------------------------
 
-// pull / z as a number of T, for factor * (lift * e): the factor alone can leave T's range, above where every e is tiny, below
-// where the whole row is steep and nearly solved, while the products are good numbers. The lift is a power of two, 1 nearly always.
+// pull / z as a number of T, split for factor * (lift * e). The factor alone can leave T's range while the products are good numbers:
+// above it where every e is tiny, below it where e is large and the row nearly solved. The lift is a power of two, 1 nearly always.
 template <class T>
 struct LiftedFactor { T factor, lift; };
 template <class T>
