@@ -2,8 +2,8 @@
 // MarginSoftmax: margin, scale, objective, rest; or SoftmaxLoss, whose matrix holds logits.
 //
 // Each call checks every argument first and throws before it writes (core/expects.hpp): ShapeError, StrideError, LabelError
-// (row and value), ParameterError (weights, scales, margins, rest), AliasError, WorkspaceError. Nothing is allocated. B = 0 and batches with
-// every row ignored give a loss of 0 and a zero gradient. The bits do not depend on the number of threads.
+// (row and value), ParameterError (weights, scales, margins, rest), AliasError, WorkspaceError. Nothing is allocated. B = 0 and
+// batches with every row ignored give a loss of 0 and a zero gradient. The bits do not depend on the number of threads.
 //
 // Where the backend's memory is a device's, a call only enqueues: it returns a Pending<Report> (backend/cuda.cuh), and labels,
 // weights and scales are checked as the rows run (Report::fault).
