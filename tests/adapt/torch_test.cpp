@@ -124,6 +124,27 @@ TEST_CASE("gradients are those of the values, for several compositions") {
             [&](at::Tensor const& m) { return adapt::margin_loss(arc, problem.cosines, problem.labels, {.margins = m}); }, margins) < 1e-8);
 }
 
+TEST_CASE("every option arrives") {
+  Problem const problem;
+  at::Tensor const weights = at::rand({6}, at::kDouble), class_weights = at::rand({9}, at::kDouble);
+  auto const loss = [&](MarginLossOptions const& options) { return adapt::margin_loss(arc, problem.cosines, problem.labels, options); };
+  at::Tensor const each = loss({.reduction = Reduction::none});
+  auto const is = [](at::Tensor const& a, at::Tensor const& expected) { return apart(a, expected) < 1e-14; };
+  CHECK(is(loss({}), each.mean()));
+  CHECK(is(loss({.reduction = Reduction::sum, .weights = weights}), (each * weights).sum()));
+  CHECK(is(loss({.reduction = Reduction::batch_mean, .class_weights = class_weights}),
+           (each * class_weights.index_select(0, problem.labels)).mean()));
+  CHECK(is(loss({.reduction = Reduction::weighted_mean, .weights = weights}), (each * weights).sum() / weights.sum()));
+  idx const ignored = problem.labels[1].item<idx>();
+  at::Tensor const kept = problem.labels.ne(ignored).to(at::kDouble);
+  CHECK(is(loss({.ignore_label = ignored}), (each * kept).sum() / kept.sum()));
+  CHECK(is(loss({.scales = at::full({6}, 16.0, at::kDouble)}), each.mean()));
+  CHECK(is(loss({.margins = at::full({6}, 0.5, at::kDouble)}), each.mean()));
+  Report report;
+  loss({.top_k = 9, .report = &report});
+  CHECK(report.topk == 6);
+}
+
 TEST_CASE("backward twice gives the same bits, whatever came between") {
   Problem const problem;
   for (bool const in_place : {false, true}) {
@@ -275,8 +296,10 @@ TEST_CASE("cosines of any layout, labels of either type") {
   CHECK(same_gradient(transposed, transposed, problem.labels));
   CHECK(same_gradient(x, x, problem.labels.to(at::kInt)));
   CHECK(same_gradient(x, x, at::stack({problem.labels, problem.labels}, 1).select(1, 0)));  // strided
-  at::Tensor const negative = at::complex(at::zeros_like(problem.cosines), -problem.cosines).conj();
-  at::Tensor const lazy = at::imag(negative).detach().requires_grad_(true);
+  at::Tensor const every_second = at::stack({problem.cosines, problem.cosines + 1}, 2).view({6, 18}).slice(1, 0, 18, 2).requires_grad_(true);
+  REQUIRE(every_second.stride(1) == 2);
+  CHECK(same_gradient(every_second, every_second, problem.labels));
+  at::Tensor const lazy = at::_neg_view(-problem.cosines).detach().requires_grad_(true);  // memory that holds the negative
   REQUIRE(lazy.is_neg());
   CHECK(same_gradient(lazy, lazy, problem.labels));
   at::Tensor const one_row = problem.cosines.slice(0, 0, 1).contiguous();  // the same row for every label
@@ -383,17 +406,22 @@ TEST_CASE("LibTorch's threads as an executor") {
   CHECK_THROWS_AS(threads.run(8, [](idx t) { if (t == 5) throw std::bad_alloc(); }), std::bad_alloc);
 }
 
-TEST_CASE("several threads of the caller's") {
-  Problem const problem(64, 1000, at::kFloat);
-  at::Tensor const x = problem.leaf(), expected = gradient_of(adapt::margin_loss(arc, x, problem.labels), x);
+TEST_CASE("several threads of the caller's, each with a batch of its own") {
   bool same[4] = {};
   {
     std::vector<std::jthread> callers;
-    for (bool& mine : same)
-      callers.emplace_back([&] {
-        at::Tensor const own = problem.leaf();
+    for (int caller = 0; caller < 4; ++caller)
+      callers.emplace_back([caller, &mine = same[caller]] {
+        Threads const limit(1);
+        Problem const problem(500 + caller, 10, at::kFloat);
+        at::Tensor const x = problem.leaf();
+        auto const loss = [&] { return adapt::margin_loss(arc, x, problem.labels); };
         mine = true;
-        for (int i = 0; i < 20; ++i) mine = same_bits(gradient_of(adapt::margin_loss(arc, own, problem.labels), own), expected) && mine;
+        at::Tensor const first = loss(), gradient = gradient_of(first, x);
+        for (int i = 0; i < 500; ++i) {
+          at::Tensor const again = loss();
+          mine = mine && same_bits(again, first) && same_bits(gradient_of(again, x), gradient);
+        }
       });
   }
   for (bool const each : same) CHECK(each);

@@ -43,7 +43,12 @@
 #include "losskit/backend/eigen.hpp"
 #endif
 
-namespace losskit::inline LOSSKIT_ISA::adapt {
+// Compiled by nvcc these are other functions: units of both kinds may stand in one program.
+#if defined(__CUDACC__)
+namespace losskit::inline LOSSKIT_ISA::adapt::inline torch_on_cuda {
+#else
+namespace losskit::inline LOSSKIT_ISA::adapt::inline torch_on_cpu {
+#endif
 
 // LibTorch's threads as an Executor. Inside a parallel region of LibTorch it is one thread.
 struct aten_threads {
@@ -98,7 +103,7 @@ inline void expect_dimensions(char const* name, at::Tensor const& t, idx count) 
   if (t.dim() != count)
     fail<ShapeError>("%s: %lld dimensions, %lld needed", name, static_cast<long long>(t.dim()), static_cast<long long>(count));
 }
-// What has no gradient here must not ask for one.
+// What losskit gives no gradient by must not ask for one.
 inline void expect_constant(char const* name, at::Tensor const& t) {
   if (c10::GradMode::is_enabled() && t.defined() && t.requires_grad())
     fail<ParameterError>("%s requires a gradient, and losskit gives none by it: detach it", name);
@@ -428,4 +433,4 @@ inline at::Tensor cosine_layer(at::Tensor const& x, at::Tensor const& w) {
 }
 #endif
 
-}  // namespace losskit::inline LOSSKIT_ISA::adapt
+}  // torch_on_cuda or torch_on_cpu
