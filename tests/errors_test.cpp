@@ -21,12 +21,12 @@ double const nan_d = std::numeric_limits<double>::quiet_NaN(), inf_d = std::nume
 }  // namespace
 
 TEST_CASE("parameters out of range or NaN") {
-  expect_error<ParameterError>([] { ArcMargin{3.2}; }, {"ArcMargin", "m2 = 3.2", "(-pi, pi)"});
+  expect_error<ParameterError>([] { ArcMargin{3.2}; }, {"ArcMargin", "m = 3.2", "(-pi, pi)"});
   expect_error<ParameterError>([] { ArcMargin{-3.2}; }, {"-3.2"});
   expect_error<ParameterError>([] { ArcMargin{nan_d}; }, {"nan"});
-  expect_error<ParameterError>([] { CosMargin{nan_d}; }, {"CosMargin", "m3 = nan"});
+  expect_error<ParameterError>([] { CosMargin{nan_d}; }, {"CosMargin", "m = nan"});
   expect_error<ParameterError>([] { CosMargin{inf_d}; }, {"inf"});
-  expect_error<ParameterError>([] { SphereMargin{0.0}; }, {"SphereMargin", "m1 = 0", "(0, 16]"});
+  expect_error<ParameterError>([] { SphereMargin{0.0}; }, {"SphereMargin", "m = 0", "(0, 16]"});
   expect_error<ParameterError>([] { SphereMargin{-1.0}; }, {"-1"});
   expect_error<ParameterError>([] { SphereMargin{16.5}; }, {"16.5"});
   expect_error<ParameterError>([] { SphereMargin{nan_d}; }, {"nan"});

@@ -6,6 +6,7 @@
 
 #include "losskit/core/jet.hpp"
 #include "losskit/core/number.hpp"
+#include "losskit/core/parameter.hpp"
 
 namespace losskit {
 
@@ -27,7 +28,8 @@ struct ScaleStatistics {
 
 namespace losskit::inline LOSSKIT_ISA {
 
-// A policy says its name, so that benchmarks, tests and tables are written from the catalogue.
+// A policy says its name, so that benchmarks, tests and tables are written from the catalogue. One with numbers lists them
+// (core/parameter.hpp): `parameters`, in the order of its constructor.
 template <class P>
 concept Policy = std::is_trivially_copyable_v<P> && requires {
   { P::name } -> std::convertible_to<char const*>;
@@ -39,19 +41,16 @@ struct RowContext {
   bool given;  // is there a number?
   double number;
 };
-// The numbers that a policy with at_row takes, ends included.
-struct NumberRange {
-  double low = 1, high = 0;  // none
-  LOSSKIT_HD bool contains(double x) const { return x >= low && x <= high; }
-};
-// The policy of one row: p.at_row(row) where p has that, with P::row_numbers, else p itself. Bound as the row runs, on host and device.
+// The policy of one row: p.at_row(row) where p has that, else p itself. Bound as the row runs, on host and device.
 template <class P>
 LOSSKIT_HD P at_row(P const& policy, RowContext const& row) {
   if constexpr (requires { policy.at_row(row); }) return row.given ? policy.at_row(row) : policy; else return policy;
 }
+// The numbers that p.at_row takes: p.row_numbers, static or of the object.
 template <class P>
-constexpr NumberRange row_numbers_of() {
-  if constexpr (requires(P const p, RowContext row) { p.at_row(row); }) return P::row_numbers; else return {};
+constexpr Interval row_numbers_of(P const& p) {
+  if constexpr (requires(RowContext row) { p.at_row(row); }) return p.row_numbers;
+  else return Interval::none();
 }
 
 // Does a policy work on logits, any numbers, instead of cosines in [-1, 1]?

@@ -33,10 +33,12 @@ namespace detail {
 struct PlainScaled {
   double scale = 0;
   struct Margin {
+    static constexpr char const* name = "plain margin";
     template <class X>
     LOSSKIT_HD Jet<X> target(X c) const { return {c, X(1)}; }
   } margin{};
   struct Rest {
+    static constexpr char const* name = "plain rest";
     static constexpr bool unit_slope = true;
     LOSSKIT_HD double bound() const { return 1; }
     template <class X>
@@ -226,7 +228,7 @@ void advance(B const& backend, Policy const& policy, VectorView<typename Policy:
   detail::expect_memory(backend, detail::extent("state", state));
   detail::expect_apart(detail::extent("state", state), detail::extent("workspace", workspace));
   if constexpr (std::is_same_v<S, host> && requires { state.data->scale; })
-    detail::expect_values<void, void>("scale", scale_of(state), detail::Values::scale);
+    detail::expect_values("scale", scale_of(state), detail::Values::scale);
   plain.weights = {};
   plain.class_weights = {};
   detail::advance_by(static_cast<typename Policy::Statistics*>(nullptr), backend, policy, state,

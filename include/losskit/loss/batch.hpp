@@ -124,7 +124,7 @@ namespace detail {
 
 // What a view of a call over rows x cols cosines holds: one element a row, one a column, or one in all; and which values.
 enum class Per { row, column, call, row_or_call };
-enum class Values { labels, not_negative, scale, margin, rest, any };  // labels are always there; every other view may be empty
+enum class Values { labels, not_negative, scale, policy, any };  // labels are always there; policy: what margin or rest rule take
 inline idx size_of(Per per, idx rows, idx cols) { return per == Per::call ? 1 : per == Per::column ? cols : rows; }
 
 // f(name, view, per, values) for every view but the cosines: the one list that sizes, values, reach and overlaps are checked by.
@@ -134,10 +134,10 @@ void for_each_view(Batch<T, I, S> const& batch, F const& f) {
   f("weights", batch.weights, Per::row, Values::not_negative);
   f("class_weights", batch.class_weights, Per::column, Values::not_negative);
   f("scales", batch.scales, Per::row, Values::scale);
-  f("margins", batch.margins, Per::row, Values::margin);
+  f("margins", batch.margins, Per::row, Values::policy);
   f("upstream", batch.upstream, Per::row, Values::any);
   f("scale", batch.scale, Per::call, Values::scale);
-  f("rest", batch.rest, Per::row_or_call, Values::rest);
+  f("rest", batch.rest, Per::row_or_call, Values::policy);
 }
 // f(name, view, per) for every view.
 template <class T, class S, class F>

@@ -23,28 +23,27 @@ namespace losskit::inline LOSSKIT_ISA {
 namespace detail {
 
 // The numbers of a view, by what they are. A device's are looked at as the rows run.
-template <class M, class R, class T>
+template <class T>
 void expect_values(char const* name, VectorView<T const> v, Values values) {
   if (values == Values::not_negative) expect_not_negative(name, v);
   if (values == Values::scale)
     for (idx i = 0; i < v.size; ++i)
       if (!(v[i] >= 0 && double(v[i]) <= largest_scale))
         fail<ParameterError>("%s[%lld] = %g is outside [0, largest_scale = %g]", name, ll(i), double(v[i]), largest_scale);
-  auto const expect_in = [&](NumberRange range, char const* policy) {
+}
+// The same of those that a policy takes, a number a row.
+template <class P, class T, class Space>
+void expect_row_numbers(char const* name, VectorView<T const, Space> v, P const& policy) {
+  Interval const range = row_numbers_of(policy);
+  if (v.data && range.empty()) fail<ParameterError>("%s: this loss has a %s, which takes no number a row", name, P::name);
+  if constexpr (std::is_same_v<Space, host>)
     for (idx i = 0; i < v.size; ++i)
       if (!range.contains(double(v[i])))
-        fail<ParameterError>("%s[%lld] = %g is outside [%g, %g] of %s", name, ll(i), double(v[i]), range.low, range.high, policy);
-  };
-  if constexpr (requires { M::name; })
-    if (values == Values::margin) expect_in(row_numbers_of<M>(), M::name);
-  if constexpr (requires { R::name; })
-    if (values == Values::rest) expect_in(row_numbers_of<R>(), R::name);
+        fail<ParameterError>("%s[%lld] = %g is outside %s of %s", name, ll(i), double(v[i]), IntervalText(range).text, P::name);
 }
 
 template <class B, class L, class S, class I, class Space>
 void expect_batch(B const& backend, L const& loss, Batch<S, I, Space> const& b, Options const& options) {
-  using M = std::remove_cvref_t<decltype(loss.margin)>;
-  using R = std::remove_cvref_t<decltype(loss.rest)>;
   idx const rows = b.cosines.rows, cols = b.cosines.cols;
   expect_matrix("cosines", b.cosines);
   expect_memory(backend, extent("cosines", b.cosines));
@@ -55,10 +54,8 @@ void expect_batch(B const& backend, L const& loss, Batch<S, I, Space> const& b, 
   });
   if (!(loss.scale >= 0 && loss.scale <= largest_scale))
     fail<ParameterError>("scale = %g is outside [0, largest_scale = %g]", double(loss.scale), largest_scale);
-  if (b.margins.data && !(row_numbers_of<M>().low <= row_numbers_of<M>().high))
-    fail<ParameterError>("margins: this loss has a margin that takes no number a row");
-  if (b.rest.data && !(row_numbers_of<R>().low <= row_numbers_of<R>().high))
-    fail<ParameterError>("rest: this loss has a rest rule that takes no number a row");
+  expect_row_numbers("margins", b.margins, loss.margin);
+  expect_row_numbers("rest", b.rest, loss.rest);
   if (options.top_k < 1) fail<ParameterError>("top_k = %d is below 1", options.top_k);
   if (!(options.scale_ceiling > 0)) fail<ParameterError>("scale_ceiling = %g is not > 0", options.scale_ceiling);
   if constexpr (std::is_same_v<Space, host>) {
@@ -67,7 +64,7 @@ void expect_batch(B const& backend, L const& loss, Batch<S, I, Space> const& b, 
       if ((y < 0 || y >= cols) && y != options.ignore_label)
         fail<LabelError>("labels[%lld] = %lld is outside [0, %lld)", ll(i), ll(y), ll(cols));
     }
-    for_each_view(b, [&](char const* name, auto const& v, Per, Values values) { expect_values<M, R>(name, v, values); });
+    for_each_view(b, [&](char const* name, auto const& v, Per, Values values) { expect_values(name, v, values); });
   }
 }
 

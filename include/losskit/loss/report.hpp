@@ -20,7 +20,7 @@ struct BatchRows {
   Batch<S, I, Space> batch;
   Options options;
   double loss_scale;
-  NumberRange margin_numbers, rest_numbers;  // what the policies take
+  Interval margin_numbers, rest_numbers;  // what the policies take
 
   LOSSKIT_HD idx label(idx i) const { return static_cast<idx>(batch.labels[i]); }
   LOSSKIT_HD bool ignored(idx i) const { return label(i) == options.ignore_label; }

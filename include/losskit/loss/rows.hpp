@@ -39,7 +39,7 @@ struct RowPolicies : BatchRows<S, I, Space> {
   L loss;
 
   RowPolicies(L const& l, Batch<S, I, Space> const& b, Options const& o)
-      : BatchRows<S, I, Space>{b, o, l.scale, row_numbers_of<Margin>(), row_numbers_of<Rest>()}, loss(l) {}
+      : BatchRows<S, I, Space>{b, o, l.scale, row_numbers_of(l.margin), row_numbers_of(l.rest)}, loss(l) {}
 
   LOSSKIT_HD RowStart<T> start(idx i) const {
     RowStart<T> start;

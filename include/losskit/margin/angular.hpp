@@ -29,6 +29,7 @@
 // the limit is finite, +-m1^2, and returned exactly. NaN stays NaN.
 #pragma once
 #include <cmath>
+#include <numbers>
 #include <type_traits>
 
 #include "losskit/concepts.hpp"
@@ -39,7 +40,7 @@ namespace losskit::inline LOSSKIT_ISA {
 
 template <class PastPi = Monotone, class Mode = Exact>
 class AngularMargin {
-  static constexpr double pi = 3.14159265358979323846;
+  static constexpr double pi = std::numbers::pi;
   template <class Rule>
   static constexpr bool is = std::is_same_v<PastPi, Rule>;
 
@@ -47,11 +48,8 @@ class AngularMargin {
   using past_pi = PastPi;
   using gradient_mode = Mode;
 
-  // Factor m1 on the angle in (0, 16], angle m2 in (-pi, pi) radians, cosine m3 finite; `who` names the margin in errors.
+  // Factor m1 on the angle, angle m2 in radians, cosine m3, each in the range of the margin that `who` names in errors.
   AngularMargin(char const* who, double m1, double m2, double m3, PastPi rule = PastPi{}) : AngularMargin(Unchecked{}, m1, m2, m3, rule) {
-    if (!(m1 > 0 && m1 <= 16)) fail<ParameterError>("%s: m1 = %g is outside (0, 16]", who, m1);
-    if (!(m2 > -pi && m2 < pi)) fail<ParameterError>("%s: m2 = %g is outside (-pi, pi) radians", who, m2);
-    if (!std::isfinite(m3)) fail<ParameterError>("%s: m3 = %g is not finite", who, m3);
     if ((is<LegacyLinear> || is<FallToCosine> || is<Easy>)&&m1 != 1)
       fail<ParameterError>("%s: the rule %s is published for m1 = 1 only, not m1 = %g; use Monotone", who, PastPi::name, m1);
   }
@@ -114,7 +112,6 @@ class AngularMargin {
     break_ = (pi - m2) / m1 < pi ? (m1 == 1 ? -near_.cos : ::cos((pi - m2) / m1)) : -2;
   }
   LOSSKIT_HD PastPi rule() const { return rule_; }
-  static constexpr NumberRange angles{-3.1415926535897927, 3.1415926535897927};  // (-pi, pi)
 
  private:
   struct Pole { double cos, sin, rest, turns, sign; };  // P = turns pi + rest, cos(P) = sign cos(rest), sin(P) = sign sin(rest)

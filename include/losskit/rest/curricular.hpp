@@ -10,7 +10,6 @@
 #include <cmath>
 
 #include "losskit/concepts.hpp"
-#include "losskit/core/expects.hpp"
 
 namespace losskit {
 
@@ -29,11 +28,10 @@ class CurricularRest {
   using State = CurricularState;
   using Statistics = TargetStatistics;
 
-  // t in [-1, 1]; momentum = alpha in [0, 1]. Throws ParameterError otherwise.
-  explicit CurricularRest(double t = 0, double momentum = 0.01) : t_(t), momentum_(momentum) {
-    if (!row_numbers.contains(t)) fail<ParameterError>("CurricularRest: t = %g is outside [-1, 1]", t);
-    if (!(momentum >= 0 && momentum <= 1)) fail<ParameterError>("CurricularRest: momentum = %g is outside [0, 1]", momentum);
-  }
+  // momentum: the paper's alpha. Throws ParameterError outside the ranges.
+  static constexpr Parameter parameters[] = {{"t", "cosine", 0, Interval::closed(-1, 1)}, {"momentum", "", 0.01, Interval::closed(0, 1)}};
+  explicit CurricularRest(double t = parameters[0].standard, double momentum = parameters[1].standard)
+      : t_(checked(name, parameters[0], t)), momentum_(checked(name, parameters[1], momentum)) {}
   LOSSKIT_HD double bound() const { return 2; }
   LOSSKIT_HD double lowest() const { return -1; }
 
@@ -49,7 +47,7 @@ class CurricularRest {
     one.t_ = row.number;
     return one;
   }
-  static constexpr NumberRange row_numbers{-1, 1};
+  static constexpr Interval row_numbers = parameters[0].range;
 
   State start() const { return {t_}; }
   CurricularRest at(State const& state) const { return CurricularRest(state.t, momentum_); }
