@@ -21,7 +21,7 @@ class Annealed {
   static constexpr char const* name = "Annealed";
   static constexpr bool monotone = M::monotone;
 
-  // The paper's final lambda = 5. Throws ParameterError for a negative lambda or NaN.
+  // The paper's final lambda = 5. Throws ParameterError unless lambda is finite and >= 0.
   explicit Annealed(M margin = M{}, double lambda = 5) : margin_(margin), lambda_(lambda) {
     if (!(lambda >= 0 && std::isfinite(lambda))) fail<ParameterError>("Annealed: lambda = %g is not a finite number >= 0", lambda);
   }

@@ -9,6 +9,7 @@ namespace losskit::inline LOSSKIT_ISA {
 class FixedScale {
  public:
   static constexpr char const* name = "FixedScale";
+  // s in (0, largest_scale]. Throws ParameterError otherwise.
   explicit FixedScale(double s = 64) : s_(s) {
     if (!(s > 0 && s <= largest_scale)) fail<ParameterError>("FixedScale: s = %g is outside (0, largest_scale = %g]", s, largest_scale);
   }

@@ -25,6 +25,7 @@ class LambdaSchedule {
     check("base", base), check("gamma", gamma), check("power", power), check("lambda_min", lambda_min);
   }
 
+  // lambda of a step >= 0. Throws ParameterError otherwise.
   double operator()(idx step) const {
     if (step < 0) fail<ParameterError>("LambdaSchedule: step = %lld is negative; the first is 0", static_cast<long long>(step));
     return std::fmax(lambda_min_, base_ * std::pow(multiply_add(gamma_, static_cast<double>(step), 1.0), -power_));
