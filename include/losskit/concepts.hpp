@@ -84,8 +84,8 @@ LOSSKIT_HD MarginJet<X> margin_jet_of(M const& margin, X c) {
 template <class M, class X>
 LOSSKIT_HD X threshold_of(M const& margin, X c) { return margin_jet_of(margin, c).threshold.value; }
 
-// r(c), d r / d c and d r / d threshold, for a rest rule whose value depends on the threshold, and so on the target, smoothly: the
-// target then gets a gradient through it.
+// r(c), d r / d c and d r / d threshold, for a rest rule that pulls on its threshold: its value depends smoothly on the
+// threshold, through which the target gets a further gradient.
 template <class X>
 struct RestJet { X value, slope, by_threshold; };
 template <class J, class X>
@@ -138,7 +138,7 @@ concept PointLoss = Policy<L> && Number<X> && requires(L const l, X prediction, 
 };
 
 // A policy that follows the batch, such as AdaCosScale or CurricularRest: its state is a plain struct of the caller's, next is a
-// pure function. `Statistics` says what a batch must be asked for (loss/advance.hpp); at(state) is the policy that a loss then holds. On a
+// pure function. `Statistics` says what next needs of a batch (loss/advance.hpp); at(state) is the policy that a loss then holds. On a
 // device the state stays where it is: the row reads its number through a view (Batch::scale, Batch::rest).
 template <class P>
 concept Stateful = Policy<P> && std::is_trivially_copyable_v<typename P::State> &&

@@ -52,7 +52,7 @@ class eigen {
                                                      : Writes::assign,
         .apart = large && placement == Placement::out_of_place,
         .pipelined = row_bytes<T>(cols) <= half_a_cache,
-        .ahead = large ? prefetch_bytes / static_cast<idx>(sizeof(T)) : 0};  // what lies ahead in a small one may be another thread's
+        .ahead = large ? prefetch_bytes / static_cast<idx>(sizeof(T)) : 0};  // of a small batch the next rows may be another thread's
     // Few long tasks of neighbouring rows: a row's prefetches reach into the next. A batch that the caches hold is one task a thread,
     // which finds its rows in its cache again in the next call; a larger one is four tasks a thread, for balance, unless they need
     // buffers.

@@ -46,7 +46,7 @@ concept Number = requires(X x) {
   sqrt(x), exp(x), log(x), log1p(x), expm1(x), pow(x, x);
 };
 
-// Does one instruction round a product and a sum once?
+// Whether the instruction set has a fused multiply-add: a product and a sum, rounded once.
 #if defined(__CUDA_ARCH__) || defined(__FMA__) || defined(__ARM_FEATURE_FMA)
 inline constexpr bool fuses = true;
 #else

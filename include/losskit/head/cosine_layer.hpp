@@ -91,7 +91,7 @@ void cosine_layer_backward(B const& backend, CosineLayer<S, Space> const& layer,
   normalize_rows_backward(backend, layer.unit_w, layer.norms_w, unit_gw, gw, write);
 }
 
-// What fits neither.
+// Overload for arguments that fit no call above: its static_assert says which call is meant.
 template <class B>
 void cosine_layer(B const&, detail::Anything, detail::Anything, detail::Anything, detail::Anything) {
   detail::expect_backend<B>();

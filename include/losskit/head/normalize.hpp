@@ -176,7 +176,7 @@ void normalize_rows_backward(B const& backend, Y&& y, N&& norms, D&& dy, X&& dx,
                            detail::NormalizeBackwardRow<S, Space>{unit, n, d, to, dnorms, write == Write::accumulate});
 }
 
-// What does not fit.
+// Overload for arguments that fit no call above: its static_assert says which call is meant.
 template <class B>
 void normalize_rows_backward(B const&, detail::Anything, detail::Anything, detail::Anything, detail::Anything, Write = Write::assign,
                              detail::Anything = {}) {

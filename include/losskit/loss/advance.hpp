@@ -9,7 +9,7 @@
 //   advance(backend, policy, state_view, batch, workspace);         state_view: one State, replaced
 //   batch.scale = scale_of(state_view);    batch.rest = rest_of(state_view);
 //
-// What a batch is asked for is the policy's Statistics (concepts.hpp).
+// Which statistics of the batch are computed is the policy's Statistics (concepts.hpp).
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -241,7 +241,7 @@ typename Policy::State advance(B const& backend, Policy const& policy, typename 
   return state;
 }
 
-// What fits neither.
+// Overload for arguments that fit no call above: its static_assert says which call is meant.
 template <class B, class P>
 auto advance(B const&, P const&, detail::Anything, detail::Anything, detail::Anything, Options const& = {}) {
   detail::expect_backend<B>();

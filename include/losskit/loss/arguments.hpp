@@ -1,4 +1,4 @@
-// What a call expects of the types it is given, in words: the first line of a compiler's error is about the mistake.
+// Checks of the types that a call is given: the first line of a compiler's error names the mistake.
 #pragma once
 #include <cstddef>
 #include <type_traits>

@@ -105,7 +105,7 @@ struct Report {
   idx topk = 0;                  // rows with fewer than top_k classes not below the target
   idx hard_negatives = 0;        // other classes above their row's threshold (psi without its rule past pi)
   idx clamped = 0;               // cosines up to 16 eps of their stored type outside [-1, 1]
-  idx out_of_range = 0;          // cosines further out: were the inputs normalised?
+  idx out_of_range = 0;          // cosines further out: the inputs were not normalised
   idx non_finite = 0;            // NaN or infinite cosines; each makes its row NaN
   double mean_target_angle = 0;  // radians; 0 over logits
   Fault fault{};                 // device backends only

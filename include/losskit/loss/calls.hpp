@@ -72,8 +72,8 @@ void expect_batch(B const& backend, L const& loss, Batch<S, I, Space> const& b, 
   }
 }
 
-// Sizes of the outputs. Whatever is written lies apart from whatever else is read or written; the gradient against the cosines
-// has its own rule.
+// Checks the outputs: their sizes, that the backend reaches them, and that each overlaps nothing else that is read or written. For
+// gradient and cosines expect_same_or_apart has the rule.
 template <class B, class S, class I, class Space>
 void expect_outputs(B const& backend, Batch<S, I, Space> const& b, MatrixView<S, Space> gradient, WorkspaceIn<Space> workspace,
                     Outputs<computed<S>, Space> const& out) {
@@ -203,7 +203,7 @@ void loss_gradient(B const& backend, L const& loss, Batch<T, I, S> const& batch,
   }
 }
 
-// What fits none of them.
+// Overload for arguments that fit no call above: its static_assert says which call is meant.
 template <class B, class L>
 auto loss_and_gradient(B const&, L const&, detail::Anything, detail::Anything, detail::Anything, Options const& = {},
                        detail::Anything = {}) {

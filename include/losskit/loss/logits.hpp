@@ -163,7 +163,7 @@ void logits_backward(B const& backend, L const& loss, Batch<T, I, S> const& batc
   }
 }
 
-// What fits neither.
+// Overload for arguments that fit no call above: its static_assert says which call is meant.
 template <class B, class L>
 auto logits(B const&, L const&, detail::Anything, detail::Anything, detail::Anything, Options const& = {}) {
   detail::expect_call<B, L>();

@@ -307,7 +307,7 @@ auto loss_value(B const& backend, L const& loss, P&& prediction, Q&& truth, Work
   return detail::run_points<false, B, L, S, Space>(backend, loss, x, y, MatrixView<S, Space>{}, workspace, options, extra);
 }
 
-// What fits neither.
+// Overload for arguments that fit no call above: its static_assert says which call is meant.
 template <class B, class L>
 auto loss_and_gradient(B const&, L const&, detail::Anything, detail::Anything, detail::Anything, detail::Anything, PointOptions const& = {},
                        detail::Anything = {}) {
