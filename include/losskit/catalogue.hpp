@@ -36,7 +36,7 @@ void for_each(Policies<P...>, F f) {
   (f(P{}), ...);
 }
 
-// A margin with another rule past pi, or the detached slope, is another word.
+// Each rule past pi and each gradient mode of a margin is an entry of its own.
 using margins = Policies<NoMargin, CosMargin<>, CosMargin<Easy>, ArcMargin<>, ArcMargin<NoRule>, ArcMargin<LegacyLinear>,
                          ArcMargin<ContinuousLinear>, ArcMargin<Clamp>, ArcMargin<FallToCosine>, ArcMargin<Easy>,
                          ArcMargin<NoRule, Detached>, SphereMargin<>, SphereMargin<Clamp>, CombinedMargin<>, CombinedMargin<NoRule>,

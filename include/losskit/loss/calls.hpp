@@ -2,8 +2,9 @@
 // MarginSoftmax: margin, scale, objective, rest; or SoftmaxLoss, whose matrix holds logits.
 //
 // Each call checks every argument first and throws before it writes (core/expects.hpp): ShapeError, StrideError, LabelError
-// (row and value), ParameterError (weights, scales, margins, rest), AliasError, WorkspaceError. Nothing is allocated. B = 0 and
-// batches with every row ignored give a loss of 0 and a zero gradient. The bits do not depend on the number of threads.
+// (row and value), ParameterError (weights, scales, margins, rest, options), AliasError, WorkspaceError, MemoryError. Nothing is
+// allocated. B = 0 and batches with every row ignored give a loss of 0 and a zero gradient. The bits do not depend on the number of
+// threads.
 //
 // Where the backend's memory is a device's, a call only enqueues: it returns a Pending<Report> (backend/cuda.cuh), and labels,
 // weights and scales are checked as the rows run (Report::fault).
@@ -22,7 +23,7 @@ namespace losskit::inline LOSSKIT_ISA {
 
 namespace detail {
 
-// The numbers of a view, by what they are. A device's are looked at as the rows run.
+// The values of a view, by their kind. A device's are checked as the rows run.
 template <class T>
 void expect_values(char const* name, VectorView<T const> v, Values values) {
   if (values == Values::not_negative) expect_not_negative(name, v);
@@ -68,8 +69,8 @@ void expect_batch(B const& backend, L const& loss, Batch<S, I, Space> const& b, 
   }
 }
 
-// Sizes of the outputs. Whatever is written lies apart from whatever else is read or written; the gradient against the cosines
-// has its own rule.
+// Checks the outputs: their sizes, that the backend reaches them, and that each overlaps nothing else that is read or written. For
+// gradient and cosines expect_same_or_apart has the rule.
 template <class B, class S, class I, class Space>
 void expect_outputs(B const& backend, Batch<S, I, Space> const& b, MatrixView<S, Space> gradient, WorkspaceIn<Space> workspace,
                     Outputs<computed<S>, Space> const& out) {
@@ -166,7 +167,8 @@ auto loss_value(B const& backend, L const& loss, Batch<T, I, S> const& batch, Wo
 }
 
 // The gradient of a pass of loss_value that filled `saved`, for the same loss, batch, reduction and ignored label. The
-// upstream factors are those of this call: Options::upstream and Batch::upstream. No workspace.
+// upstream factors are those of this call: Options::upstream and Batch::upstream. gradient: B x C, or the cosines themselves (not with
+// Write::accumulate); saved: B; scale_gradient, margin_gradient: B or empty. No workspace.
 template <class B, class L, class T, class I, class S, class V, class G>
 void loss_gradient(B const& backend, L const& loss, Batch<T, I, S> const& batch, V const& saved, G&& gradient,
                    Options const& options = {}, VectorView<computed<T>, S> scale_gradient = {},
@@ -198,7 +200,7 @@ void loss_gradient(B const& backend, L const& loss, Batch<T, I, S> const& batch,
   }
 }
 
-// What fits none of them.
+// Overload for arguments that fit no call above: its static_assert says which call is meant.
 template <class B, class L>
 auto loss_and_gradient(B const&, L const&, detail::Anything, detail::Anything, detail::Anything, Options const& = {},
                        detail::Anything = {}) {

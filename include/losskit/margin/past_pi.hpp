@@ -1,11 +1,11 @@
 // What a margin does where phi = m1 theta + m2 leaves [0, pi], and how its slope is taken: named rules, each a template
 // parameter of the margins. Every peer has another rule; names and peers:
 //
-//   NoRule              cos(phi), rises again past pi                        insightface, Paddle, OneFlow
+//   NoRule            cos(phi), rises again past pi                        insightface, Paddle, OneFlow
 //   LegacyLinear      c - m2 sin(m2), a jump down at the break; m1 = 1     pytorch-metric-learning, old insightface
 //   ContinuousLinear  c - 1 - cos(theta_b), theta_b = (pi - m2) / m1       wespeaker, 3D-Speaker
 //   Monotone          (-1)^k cos(phi) - 2k, k = floor(phi / pi)            SphereFace, Keras_insightface; the default
-//   Clamp             cos(clip(phi, eps, pi - eps)), no slope outside      AdaFace; opensphere, Detached
+//   Clamp             cos(clip(phi, eps, pi - eps)), slope 0 outside       AdaFace; opensphere, Detached
 //   FallToCosine      c, a jump up at the break; m1 = 1                    FaceX-Zoo
 //   Easy              the margin only where c > above, else plain c; m1 = 1    MagFace, SV-X, happynear
 //

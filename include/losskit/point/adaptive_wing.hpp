@@ -56,7 +56,7 @@ class AdaptiveWingLoss {
     return {multiply_add(slope, a - b, value), copysign(slope, d)};
   }
 
-  constexpr Kinks kinks() const { return {{0}, 1}; }
+  constexpr Kinks kinks() const { return {{0}, 1}; }  // no jump: where q < 2 the second derivative is infinite there
 
  private:
   static double as_float(double x) { return static_cast<double>(static_cast<float>(x)); }

@@ -52,7 +52,7 @@ class SigmoidFocalLoss {
   }
 
  private:
-  // a (q + q_low)^gamma, q_low below an ulp of q. The square is rounded once. 1e-37: q may be 0.
+  // a (q + q_low)^gamma, |q_low| below an ulp of q. The square is rounded once. The floor of 1e-37 avoids 0 / 0 where q = 0.
   template <class X>
   LOSSKIT_HD LOSSKIT_INLINE X faded(X a, X q, X q_low) const {
     X const b = a * q, b_low = multiply_add(a, q_low, multiply_add(a, q, -b)),

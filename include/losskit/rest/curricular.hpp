@@ -14,7 +14,7 @@
 namespace losskit {
 
 struct CurricularState {
-  double t;
+  double t;       // in [-1, 1]
   idx steps = 0;  // batches seen
 };
 
@@ -41,7 +41,7 @@ class CurricularRest {
     return select(c > threshold, Jet<X>{c * (t + c), multiply_add(X(2), c, t)}, Jet<X>{c, X(1)});
   }
 
-  // t of a row, from Batch::rest: on a device that of a state which stays there.
+  // t of a row, in [-1, 1], from Batch::rest: on a device the t of a state in its memory.
   LOSSKIT_HD CurricularRest at_row(RowContext const& row) const {
     CurricularRest one = *this;
     one.t_ = row.number;
@@ -51,7 +51,7 @@ class CurricularRest {
 
   State start() const { return {t_}; }
   CurricularRest at(State const& state) const { return CurricularRest(state.t, momentum_); }
-  // Pure. No rows, or a mean that is not finite, keep t.
+  // Pure. With no rows, or a mean outside [-1, 1] or NaN, t stays.
   LOSSKIT_HD State next(State state, TargetStatistics const& batch) const {
     ++state.steps;
     if (batch.rows > 0 && ::fabs(batch.mean_target_cosine) <= 1)

@@ -27,7 +27,7 @@
 namespace losskit {
 
 struct AdaCosState {
-  double scale;
+  double scale;   // in [floor, ceiling]
   idx steps = 0;  // batches seen
   idx kept = 0;   // of these, how many left the scale as it was
 };

@@ -8,6 +8,7 @@ namespace losskit::inline LOSSKIT_ISA {
 class FixedScale {
  public:
   static constexpr char const* name = "FixedScale";
+  // Throws ParameterError outside the range.
   static constexpr Parameter parameters[] = {{"s", "", 64, {0, largest_scale, false}}};
   explicit FixedScale(double s = parameters[0].standard) : s_(checked(name, parameters[0], s)) {}
   double scale() const { return s_; }

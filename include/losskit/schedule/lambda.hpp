@@ -32,6 +32,7 @@ class LambdaSchedule {
         power_(checked(name, parameters[2], power)),
         lambda_min_(checked(name, parameters[3], lambda_min)) {}
 
+  // lambda of a step >= 0. Throws ParameterError otherwise.
   double operator()(idx step) const {
     if (step < 0) fail<ParameterError>("LambdaSchedule: step = %lld is negative; the first is 0", static_cast<long long>(step));
     return std::fmax(lambda_min_, base_ * std::pow(multiply_add(gamma_, static_cast<double>(step), 1.0), -power_));

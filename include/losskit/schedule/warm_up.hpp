@@ -6,7 +6,7 @@
 //   LinearWarmUp       r(x) = x
 //   ExponentialWarmUp  r(x) = 1 - rest^x,  rest = 1e-3 / (1 + 1e-6): fast first; at `end` the last thousandth is a jump
 //
-// from and to in the margin's unit, finite; 0 <= start <= end. A pure function of the step.
+// from and to in the margin's unit, finite; 0 <= start <= end. A pure function of the step; a negative one is a ParameterError.
 #pragma once
 #include <cmath>
 
