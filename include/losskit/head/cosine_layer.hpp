@@ -33,6 +33,9 @@ void cosine_layer(B const& backend, X&& x, W&& w, CosineLayer<S, Space> const& l
   if (from_x.cols != from_w.cols)
     fail<ShapeError>("x has %lld columns and w %lld: both are the embedding width", detail::ll(from_x.cols), detail::ll(from_w.cols));
   detail::expect_shape("cosines", c, from_x.rows, from_w.rows);
+  detail::expect_memory(backend, {detail::extent("x", from_x), detail::extent("w", from_w), detail::extent("unit_x", layer.unit_x),
+                                  detail::extent("unit_w", layer.unit_w), detail::extent("norms_x", layer.norms_x),
+                                  detail::extent("norms_w", layer.norms_w), detail::extent("cosines", c)});
   detail::expect_all_apart({detail::extent("unit_x", layer.unit_x), detail::extent("unit_w", layer.unit_w),
                             detail::extent("norms_x", layer.norms_x), detail::extent("norms_w", layer.norms_w),
                             detail::extent("cosines", c)});
@@ -72,6 +75,10 @@ void cosine_layer_backward(B const& backend, CosineLayer<S, Space> const& layer,
   detail::expect_shape("dw", gw, classes, width);
   detail::expect_size_or_none("dnorms_x", dnorms_x, rows);
   detail::expect_workspace(workspace, cosine_layer_workspace_bytes<S>(rows, classes, width, write));
+  detail::expect_memory(backend,
+                        {detail::extent("dcosines", dc), detail::extent("unit_x", layer.unit_x), detail::extent("unit_w", layer.unit_w),
+                         detail::extent("norms_x", layer.norms_x), detail::extent("norms_w", layer.norms_w), detail::extent("dx", gx),
+                         detail::extent("dw", gw), detail::extent("workspace", workspace), detail::extent("dnorms_x", dnorms_x)});
   detail::expect_all_apart({detail::extent("dx", gx), detail::extent("dw", gw), detail::extent("workspace", workspace)});
   for (auto const& out : {detail::extent("dx", gx), detail::extent("dw", gw), detail::extent("workspace", workspace)})
     for (auto const& in :

@@ -186,6 +186,7 @@ void loss_gradient(B const& backend, L const& loss, Batch<T, I, S> const& batch,
     detail::expect_batch(backend, loss, batch, options);
     detail::expect_shape("gradient", g, rows, cols);
     detail::expect_size("saved", rows_saved, rows);
+    detail::expect_memory(backend, detail::extent("saved", rows_saved));
     detail::expect_same_or_apart("cosines", batch.cosines, "gradient", g, !accumulate);
     detail::expect_outputs(backend, batch, g, WorkspaceIn<S>{}, Outputs<computed<T>, S>{{}, scale_gradient, {}, margin_gradient});
     detail::expect_all_apart({detail::extent("gradient", g), detail::extent("saved", rows_saved),

@@ -34,6 +34,11 @@ void expect_memory(B const& backend, Extent const& e) {
       fail<MemoryError>("%s: %p is host memory, which the device cannot reach", e.name, static_cast<void const*>(e.begin));
 }
 
+template <class B, std::size_t n>
+void expect_memory(B const& backend, Extent const (&all)[n]) {
+  for (Extent const& e : all) expect_memory(backend, e);
+}
+
 // An empty extent overlaps nothing, wherever it points.
 inline bool overlap(Extent const& a, Extent const& b) {
   return a.begin < a.end && b.begin < b.end && a.begin < b.end && b.begin < a.end;

@@ -151,6 +151,7 @@ void logits_backward(B const& backend, L const& loss, Batch<T, I, S> const& batc
     detail::expect_batch(backend, loss, batch, options);
     detail::expect_shape("logits_gradient", dz, rows, cols);
     detail::expect_shape("gradient", g, rows, cols);
+    detail::expect_memory(backend, detail::extent("logits_gradient", dz));
     detail::expect_same_or_apart("cosines", batch.cosines, "gradient", g, !accumulate);
     detail::expect_same_or_apart("logits_gradient", dz, "gradient", g, !accumulate);
     detail::expect_apart(detail::extent("scale_gradient", scale_gradient), detail::extent("logits_gradient", dz));

@@ -48,7 +48,8 @@ struct BatchRows {
       if (ignored(i)) return {};
       if (label(i) < 0 || label(i) >= batch.cosines.cols) return {Fault::label, i, double(label(i))};
       if (double const w = weight(i); !(w >= 0 && w <= stored_number<T>::largest)) return {Fault::weight, i, w};
-      if (double const s = scale(i); !(s >= 0 && s <= options.scale_ceiling && s <= largest_scale)) return {Fault::scale, i, s};
+      if (double const s = scale(i); !(s >= 0 && s <= largest_scale && (common_scale() || s <= options.scale_ceiling)))
+        return {Fault::scale, i, s};
       if (RowContext const m = margin_context(i); m.given && !margin_numbers.contains(m.number)) return {Fault::margin, i, m.number};
       if (RowContext const r = rest_context(i); r.given && !rest_numbers.contains(r.number)) return {Fault::rest, i, r.number};
     }
