@@ -7,7 +7,9 @@
 #   0 core/config   1 core/expects   2 the rest of core   3 concepts
 #   4 policies: margin rest scale objective point schedule    | team
 #   5 compose (policies made into one loss)                   | row
-#   6 loss, head   7 backend, executor   8 catalogue, umbrella, adapt, testing                (recognition: on core alone)
+#   6 loss, head   7 backend, executor   8 catalogue, named, umbrella, adapt, testing         (recognition: on core alone)
+#
+# c/losskit.h is C, for programs that see none of this: it includes nothing of ours.
 cmake_minimum_required(VERSION 3.23)
 set(root "${SOURCE}/include")
 set(policies margin rest scale objective point schedule)
@@ -60,7 +62,7 @@ function(layer_of header folder_out layer_out)
     set(layer 6)
   elseif(folder MATCHES "^(backend|executor)$")
     set(layer 7)
-  elseif(folder MATCHES "^(catalogue|losskit|adapt|testing)$")
+  elseif(folder MATCHES "^(catalogue|named|losskit|adapt|testing)$")
     set(layer 8)
   endif()
   set(${folder_out} ${folder} PARENT_SCOPE)
@@ -98,6 +100,7 @@ function(why_not folder layer header why_out)
 endfunction()
 
 file(GLOB_RECURSE headers RELATIVE "${root}" "${root}/losskit/*")
+list(REMOVE_ITEM headers losskit/c/losskit.h)
 list(SORT headers)
 set(catalogue "")
 if(EXISTS "${root}/losskit/catalogue.hpp")

@@ -21,12 +21,12 @@ double const nan_d = std::numeric_limits<double>::quiet_NaN(), inf_d = std::nume
 }  // namespace
 
 TEST_CASE("parameters out of range or NaN") {
-  expect_error<ParameterError>([] { ArcMargin{3.2}; }, {"ArcMargin", "m2 = 3.2", "(-pi, pi)"});
+  expect_error<ParameterError>([] { ArcMargin{3.2}; }, {"ArcMargin", "m = 3.2", "(-pi, pi)"});
   expect_error<ParameterError>([] { ArcMargin{-3.2}; }, {"-3.2"});
   expect_error<ParameterError>([] { ArcMargin{nan_d}; }, {"nan"});
-  expect_error<ParameterError>([] { CosMargin{nan_d}; }, {"CosMargin", "m3 = nan"});
+  expect_error<ParameterError>([] { CosMargin{nan_d}; }, {"CosMargin", "m = nan"});
   expect_error<ParameterError>([] { CosMargin{inf_d}; }, {"inf"});
-  expect_error<ParameterError>([] { SphereMargin{0.0}; }, {"SphereMargin", "m1 = 0", "(0, 16]"});
+  expect_error<ParameterError>([] { SphereMargin{0.0}; }, {"SphereMargin", "m = 0", "(0, 16]"});
   expect_error<ParameterError>([] { SphereMargin{-1.0}; }, {"-1"});
   expect_error<ParameterError>([] { SphereMargin{16.5}; }, {"16.5"});
   expect_error<ParameterError>([] { SphereMargin{nan_d}; }, {"nan"});
@@ -548,6 +548,81 @@ TEST_CASE("views: a shape that does not fit its memory") {
   expect_error<ShapeError>([&] { losskit::matrix(two, 3074457345618258603, 6); }, {"2 elements"});  // 6 of them: 2^64 + 2
   CHECK(losskit::matrix(none, 0, large).cols == large);
   CHECK(losskit::matrix(none, large, 0).rows == large);
+}
+
+namespace {
+
+// A backend that cannot reach one place.
+struct short_sighted : on::serial {
+  void const* hidden = nullptr;
+  bool reaches(void const* p) const { return p != hidden; }
+};
+
+}  // namespace
+
+TEST_CASE("memory that a backend cannot reach: any argument of any call, and nothing is written") {
+  constexpr idx B = 2, C = 3, D = 4;
+  using Numbers = std::vector<float>;
+  Numbers x(B * D, 0.5F), w(C * D, 0.25F), unit_x(B * D), unit_w(C * D), norms_x(B), norms_w(C), c(B * C, 0.1F), dc(B * C, 0.2F), g(B * C),
+      dx(B * D), dw(C * D), dnorms(B, 1), scale_gradient(B), margin_gradient(B), losses(B), weights(B, 1), p(B * C, 0.3F), t(B * C, 0.4F);
+  std::vector<std::int64_t> labels{0, 2};
+  std::vector<SavedRow> saved(B);
+  std::vector<std::byte> memory(1 << 14);
+  auto const m = [](Numbers& v, idx rows) { return losskit::matrix(v, rows, static_cast<idx>(v.size()) / rows); };
+  CosineLayer<float> const layer{m(unit_x, B), m(unit_w, C), view(norms_x), view(norms_w)};
+  MarginSoftmax const loss{ArcMargin{0.5}, 16.0};
+  Batch batch{m(c, B), labels};
+  batch.weights = view(weights);
+  auto const everything = [&] {
+    return std::tuple{unit_x, unit_w, norms_x, norms_w, c, g, dx, dw, scale_gradient, margin_gradient, losses};
+  };
+  auto const refused = [&](char const* call, auto const& f, std::initializer_list<void const*> arguments) {
+    for (void const* hidden : arguments) {
+      INFO(call);
+      INFO(hidden);
+      auto const before = everything();
+      short_sighted backend;
+      backend.hidden = hidden;
+      CHECK_THROWS_AS(f(backend), MemoryError);
+      CHECK(everything() == before);
+    }
+    CHECK_NOTHROW(f(short_sighted{}));
+  };
+  Options const add{.write = Write::accumulate};
+  refused("cosine_layer", [&](auto const& b) { cosine_layer(b, m(x, B), m(w, C), layer, m(c, B)); },
+          {x.data(), w.data(), unit_x.data(), unit_w.data(), norms_x.data(), norms_w.data(), c.data()});
+  refused("cosine_layer_backward",
+          [&](auto const& b) {
+            cosine_layer_backward(b, layer, m(dc, B), m(dx, B), m(dw, C), view(memory), Write::accumulate,
+                                  VectorView<float const>(view(dnorms)));
+          },
+          {dc.data(), unit_x.data(), unit_w.data(), norms_x.data(), norms_w.data(), dx.data(), dw.data(), memory.data(), dnorms.data()});
+  refused("normalize_rows", [&](auto const& b) { normalize_rows(b, m(x, B), m(unit_x, B), norms_x); },
+          {x.data(), unit_x.data(), norms_x.data()});
+  refused("normalize_rows_backward",
+          [&](auto const& b) {
+            normalize_rows_backward(b, m(unit_x, B), norms_x, m(x, B), m(dx, B), Write::assign, VectorView<float const>(view(dnorms)));
+          },
+          {unit_x.data(), norms_x.data(), x.data(), dx.data(), dnorms.data()});
+  refused("loss_and_gradient",
+          [&](auto const& b) {
+            loss_and_gradient(b, loss, batch, m(g, B), view(memory), add, {view(losses), view(scale_gradient), {}, view(margin_gradient)});
+          },
+          {c.data(), labels.data(), weights.data(), g.data(), memory.data(), losses.data(), scale_gradient.data(), margin_gradient.data()});
+  refused("loss_value",
+          [&](auto const& b) {
+            loss_value(b, loss, batch, view(memory), {}, {{}, {}, view(saved)});
+          },
+          {c.data(), labels.data(), weights.data(), memory.data(), saved.data()});
+  refused("loss_gradient",
+          [&](auto const& b) { loss_gradient(b, loss, batch, saved, m(g, B), {}, view(scale_gradient), view(margin_gradient)); },
+          {c.data(), labels.data(), weights.data(), saved.data(), g.data(), scale_gradient.data(), margin_gradient.data()});
+  refused("logits", [&](auto const& b) { logits(b, loss, batch, m(g, B), view(memory)); },
+          {c.data(), labels.data(), weights.data(), g.data(), memory.data()});
+  refused("logits_backward", [&](auto const& b) { logits_backward(b, loss, batch, m(dc, B), m(g, B), {}, view(scale_gradient)); },
+          {c.data(), labels.data(), weights.data(), dc.data(), g.data(), scale_gradient.data()});
+  refused("point loss", [&](auto const& b) { loss_and_gradient(b, WingLoss{}, m(p, B), m(t, B), m(g, B), view(memory)); },
+          {p.data(), t.data(), g.data(), memory.data()});
 }
 
 // A view that no list names would be checked by nothing: neither its size, nor its values, nor what it overlaps.

@@ -27,7 +27,7 @@ using row_margins = Policies<ArcMargin<>, ArcMargin<NoRule>, ArcMargin<LegacyLin
                              ArcMargin<Clamp>, ArcMargin<Easy>, ArcMargin<NoRule, Detached>, CosMargin<>, CosMargin<Easy>, NoMargin,
                              SphereMargin<>, Annealed<>, CombinedMargin<>>;
 struct RowMargin : AnyMargin<row_margins> {
-  static constexpr NumberRange row_numbers{-3, 3};
+  static constexpr Interval row_numbers = Interval::closed(-3, 3);
   RowMargin at_row(RowContext const& row) const {
     return std::visit([&](auto const& m) { return RowMargin{{losskit::at_row(m, row)}}; }, margin);
   }
@@ -46,7 +46,7 @@ struct RowRest {
     if (auto const* hard = std::get_if<1>(&rule)) return hard->rest(c, threshold);
     return std::get<2>(rule).rest(c, threshold);
   }
-  static constexpr NumberRange row_numbers = CurricularRest::row_numbers;
+  static constexpr Interval row_numbers = CurricularRest::row_numbers;
   RowRest at_row(RowContext const& row) const {
     return std::visit([&](auto const& r) { return RowRest{losskit::at_row(r, row)}; }, rule);
   }

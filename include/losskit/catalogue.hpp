@@ -36,11 +36,15 @@ void for_each(Policies<P...>, F f) {
   (f(P{}), ...);
 }
 
-// A margin with another rule past pi, or the detached slope, is another word.
+// Each rule past pi and each gradient mode of a margin is an entry of its own.
 using margins = Policies<NoMargin, CosMargin<>, CosMargin<Easy>, ArcMargin<>, ArcMargin<NoRule>, ArcMargin<LegacyLinear>,
                          ArcMargin<ContinuousLinear>, ArcMargin<Clamp>, ArcMargin<FallToCosine>, ArcMargin<Easy>,
                          ArcMargin<NoRule, Detached>, SphereMargin<>, SphereMargin<Clamp>, CombinedMargin<>, CombinedMargin<NoRule>,
                          CombinedMargin<ContinuousLinear>, Annealed<>>;
+// What the margins' two template parameters may be, the defaults first; and HardNegatives' one.
+using past_pi_rules = Policies<Monotone, NoRule, LegacyLinear, ContinuousLinear, Clamp, FallToCosine, Easy>;
+using gradient_modes = Policies<Exact, Detached>;
+using hard_weights = Policies<Adaptive, Fixed>;
 using rests = Policies<PlainRest, HardNegatives<>, HardNegatives<Fixed>, CurricularRest>;
 using objectives = Policies<CrossEntropy, FocalLoss, LabelSmoothing>;
 using scales = Policies<FixedScale, FeatureNorm, AdaCosScale>;

@@ -6,13 +6,14 @@
 
 #include "losskit/core/jet.hpp"
 #include "losskit/core/number.hpp"
+#include "losskit/core/parameter.hpp"
 
 namespace losskit {
 
 // The largest scale that any call accepts, for every type.
 inline constexpr double largest_scale = 1e6;
 
-// What a batch may be asked for; multi-device users combine the devices' values before they call next.
+// Statistics of a batch, which advance gathers for a policy's next. With several devices combine their values before calling next.
 struct TargetStatistics {
   idx rows;                   // N, ignored rows left out
   double mean_target_cosine;  // over them, clamped to [-1, 1]
@@ -27,7 +28,8 @@ struct ScaleStatistics {
 
 namespace losskit::inline LOSSKIT_ISA {
 
-// A policy says its name, so that benchmarks, tests and tables are written from the catalogue.
+// A policy says its name, so that benchmarks, tests and tables are written from the catalogue. One with numbers lists them
+// (core/parameter.hpp): `parameters`, in the order of its constructor.
 template <class P>
 concept Policy = std::is_trivially_copyable_v<P> && requires {
   { P::name } -> std::convertible_to<char const*>;
@@ -36,25 +38,22 @@ concept Policy = std::is_trivially_copyable_v<P> && requires {
 // What a policy may see of its row. `number`: that of Batch::margins for a margin, of Batch::rest for a rest rule.
 struct RowContext {
   idx row, label;
-  bool given;  // is there a number?
+  bool given;  // whether the batch has a number for this row
   double number;
 };
-// The numbers that a policy with at_row takes, ends included.
-struct NumberRange {
-  double low = 1, high = 0;  // none
-  LOSSKIT_HD bool contains(double x) const { return x >= low && x <= high; }
-};
-// The policy of one row: p.at_row(row) where p has that, with P::row_numbers, else p itself. Bound as the row runs, on host and device.
+// The policy of one row: p.at_row(row) where p has that, else p itself. Bound as the row runs, on host and device.
 template <class P>
 LOSSKIT_HD P at_row(P const& policy, RowContext const& row) {
   if constexpr (requires { policy.at_row(row); }) return row.given ? policy.at_row(row) : policy; else return policy;
 }
+// The numbers that p.at_row takes: p.row_numbers, static or of the object.
 template <class P>
-constexpr NumberRange row_numbers_of() {
-  if constexpr (requires(P const p, RowContext row) { p.at_row(row); }) return P::row_numbers; else return {};
+constexpr Interval row_numbers_of(P const& p) {
+  if constexpr (requires(RowContext row) { p.at_row(row); }) return p.row_numbers;
+  else return Interval::none();
 }
 
-// Does a policy work on logits, any numbers, instead of cosines in [-1, 1]?
+// Whether a policy works on logits, any numbers, instead of cosines in [-1, 1].
 template <class P>
 inline constexpr bool takes_logits = requires { requires P::logits; };
 
@@ -84,7 +83,8 @@ LOSSKIT_HD MarginJet<X> margin_jet_of(M const& margin, X c) {
 template <class M, class X>
 LOSSKIT_HD X threshold_of(M const& margin, X c) { return margin_jet_of(margin, c).threshold.value; }
 
-// r(c), d r / d c, and d r / d threshold, for a rest rule that pulls on its target through the threshold.
+// r(c), d r / d c and d r / d threshold, for a rest rule that pulls on its threshold: its value depends smoothly on the
+// threshold, through which the target gets a further gradient.
 template <class X>
 struct RestJet { X value, slope, by_threshold; };
 template <class J, class X>
@@ -95,7 +95,7 @@ concept RestResult = std::same_as<J, Jet<X>> || std::same_as<J, RestJet<X>>;
 template <class R, class X = Scalar<double>>
 concept RestRule = Policy<R> && Number<X> && requires(R const r, X c, X threshold) {
   { r.rest(c, threshold) } -> RestResult<X>;
-  { r.bound() } -> std::convertible_to<double>;  // sup |rest| over cosines in [-1, 1]; lowest(), its infimum, is optional
+  { r.bound() } -> std::convertible_to<double>;  // sup |rest| over cosines in [-1, 1]; optional: lowest(), the infimum of rest
 };
 template <class R>
 inline constexpr bool pulls_on_threshold = requires(R const r, Scalar<double> c) {
@@ -129,15 +129,15 @@ LOSSKIT_HD ObjectiveJet<X> objective_jet_of(O const& objective, X log_p, X mean_
 }
 
 // The loss of one (prediction, truth) and its derivative by the prediction. Runs on every element. Optional: truth_in_unit_interval,
-// a truth outside [0, 1] is counted; long_chain, some hundred operations of which each waits for the one before: several packets
-// are then worked on side by side (core/twice.hpp).
+// truths outside [0, 1] are counted; long_chain, the formula is one dependent chain of some hundred operations: several packets are
+// then interleaved (core/twice.hpp).
 template <class L, class X = Scalar<double>>
 concept PointLoss = Policy<L> && Number<X> && requires(L const l, X prediction, X truth) {
   { l(prediction, truth) } -> std::same_as<Jet<X>>;
 };
 
-// A policy that follows the batch, such as AdaCosScale or CurricularRest: its state is a plain struct of the caller's, next is
-// pure. `Statistics` says what a batch must be asked for (loss/advance.hpp); at(state) is the policy that a loss then holds. On a
+// A policy that follows the batch, such as AdaCosScale or CurricularRest: its state is a plain struct of the caller's, next is a
+// pure function. `Statistics` says what next needs of a batch (loss/advance.hpp); at(state) is the policy that a loss then holds. On a
 // device the state stays where it is: the row reads its number through a view (Batch::scale, Batch::rest).
 template <class P>
 concept Stateful = Policy<P> && std::is_trivially_copyable_v<typename P::State> &&
@@ -173,7 +173,8 @@ concept Loss = requires(L const loss) {
   { loss.scale } -> std::convertible_to<double>;
 };
 
-// Where a policy's slope jumps. Checkers step around these points; each header says which side the slope takes.
+// Where a policy's slope jumps, or its second derivative is infinite. Checkers step around these points; each header says which side
+// the slope takes.
 struct Kinks {
   double at[4] = {};
   int count = 0;

@@ -1,5 +1,5 @@
-// Eigen's own objects as views. Matrices must be row-major, one sample a row; a column-major one is a compile-time error,
-// never a skipped copy.
+// Eigen's own objects as views. Matrices must be row-major, one sample a row; a column-major one is a compile-time error, never
+// copied. An inner stride other than 1 is a StrideError.
 #pragma once
 #include <Eigen/Core>
 #include <type_traits>

@@ -45,8 +45,8 @@ class cublas {
  public:
   explicit cublas(cublasHandle_t handle, VectorView<std::byte, device> memory = {}) : handle_(handle), memory_(memory) {}
 
-  // c = op(a) op(b) + beta c, row-major; op the transpose where asked. cuBLAS counts columns first, so it is told
-  // c^T = op(b)^T op(a)^T, and no matrix is moved.
+  // c = op(a) op(b) + beta c, row-major; op the transpose where asked. cuBLAS is column-major, so it computes c^T = op(b)^T op(a)^T,
+  // and no matrix is moved. Throws CublasError.
   template <class S>
   void product(cudaStream_t stream, MatrixView<S const, device> a, bool a_transposed, MatrixView<S const, device> b, bool b_transposed,
                MatrixView<S, device> c, computed<S> beta) const {

@@ -6,15 +6,16 @@
 //   Report report = read(gpu, pending);                 waits for the stream; throws LabelError for a bad label
 //
 // Every call enqueues kernels on the stream and returns: nothing waits, allocates or is read back, so a call can be captured in
-// a graph. The workspace is device memory and holds the report until the stream passes another call with it.
+// a graph. The workspace is device memory; it holds the report until the stream reaches the next call that uses it.
 //
-// Who works on a row of a loss with its gradient, by its length (half as long for double):
-//   up to 1,276 classes      a warp
-//   up to 18,000 or so       a block of 256 lanes, three of them to a processor
+// Who works on a row of a loss with its gradient, by its length in floats (half as long for double):
+//   up to 1,277 classes      a warp
+//   up to 18,000 or so       a block of 256 lanes, three of them to a multiprocessor (double: two); without clusters as long a row as
+//                            a block's shared memory holds
 //   up to 450,000 or so      a cluster of 2, 4 or 8 blocks (compute capability 9.0), sums through distributed shared memory
-//   longer, or an older GPU  blocks that read the row twice; where rows are few, as many share one as the GPU holds
-// e waits in shared memory, so B x C is read once and written once; beyond, read twice, or three times where e is relative to the
-// row's largest logit (scales too large for one shift, plain logits).
+//   longer                   blocks that read the row twice; where rows are few, as many share one as the GPU holds
+// e is kept in shared memory, so B x C is read once and written once; longer rows are read twice, or three times where e is relative
+// to the row's largest logit (scales too large for one shift, plain logits).
 #pragma once
 #include <cuda_runtime.h>
 
@@ -142,7 +143,7 @@ struct BlockGroup {
   }
 };
 
-// Blocks that share a row without a cluster, and meet in global memory. All of them run at once (a cooperative launch).
+// Blocks that share a row without a cluster, with barrier and slots in global memory. All of them run at once (a cooperative launch).
 template <int Lanes>
 struct GridGroup : BlockGroup<Lanes> {
   using Base = BlockGroup<Lanes>;
@@ -189,8 +190,8 @@ __global__ void __launch_bounds__(32 * warps_a_block, Keeps && sizeof(computed<S
   for (idx i = idx(blockIdx.x) * warps_a_block + threadIdx.x / 32; i < rows; i += step) f(team, i);
 }
 
-// Blocks to a processor. Three where e is kept: one row arrives while another is computed and a third leaves. Doubles take twice
-// the registers.
+// Blocks to a multiprocessor. Three where e is kept: one row is copied in while another is computed and a third is written. Doubles take
+// twice the registers.
 template <class S, bool Keeps>
 inline constexpr int blocks_a_processor = sizeof(computed<S>) == 4 ? (Keeps ? 3 : 2) : (Keeps ? 2 : 1);
 
@@ -274,8 +275,8 @@ class cuda {
     if (count > 0) launch(detail::block_rows<S, false, F>, {.blocks = count, .lanes = detail::block_lanes}, f, count, false);
   }
 
-  // Can kernels use this memory? Device and managed memory, pinned host memory, and, where the GPU shares the host's page tables,
-  // all of the host's.
+  // Whether kernels can use this memory: device and managed memory, pinned host memory, and, where the GPU shares the host's page
+  // tables, all of the host's. Throws CudaError.
   bool reaches(void const* p) const {
     cudaPointerAttributes of{};
     detail::expect_cuda(cudaPointerGetAttributes(&of, p), "cudaPointerGetAttributes");
@@ -304,7 +305,7 @@ class cuda {
     detail::expect_cuda(cudaDeviceGetAttribute(&value, which, gpu), "cudaDeviceGetAttribute");
     return value;
   }
-  // How many blocks of a row that many share run at once.
+  // How many blocks of grid_rows, whose blocks share a row, the GPU holds at once.
   template <class S, class F>
   static idx resident() {
     int a_processor = 0;

@@ -4,9 +4,9 @@
 //   on::eigen{openmp{}}        OpenMP's threads (executor/openmp.hpp)
 //   on::eigen{your_pool}       anything with concurrency() and run(tasks, f) (executor/one_thread.hpp)
 //
-// Memory is asked for ahead of the row being read. A gradient out of place that is too large for the caches waits in a
-// buffer of one row a thread and is then written past the caches, which saves reading it first. Results below the smallest
-// normal number are 0 (FlushTiny).
+// Memory is prefetched ahead of the row being read. A gradient out of place of 32 MiB or more is kept in buffers, two rows a task, and
+// then written by non-temporal stores past the caches, which saves reading its lines first; one that accumulates is kept there too and
+// added. Results below the smallest normal number are 0 (FlushTiny).
 #pragma once
 #include <Eigen/Core>
 #include <algorithm>
@@ -52,9 +52,10 @@ class eigen {
                                                      : Writes::assign,
         .apart = large && placement == Placement::out_of_place,
         .pipelined = row_bytes<T>(cols) <= half_a_cache,
-        .ahead = large ? prefetch_bytes / static_cast<idx>(sizeof(T)) : 0};  // a near neighbour may be another thread's
-    // Few long tasks: a thread that goes from row to row in memory finds the next one already asked for. What the caches hold is
-    // one task a thread, which may find there what it left the last time; what they do not is cut finer, so that none waits long.
+        .ahead = large ? prefetch_bytes / static_cast<idx>(sizeof(T)) : 0};  // of a small batch the next rows may be another thread's
+    // Few long tasks of neighbouring rows: a row's prefetches reach into the next. A batch that the caches hold is one task a thread,
+    // which finds its rows in its cache again in the next call; a larger one is four tasks a thread, for balance, unless they need
+    // buffers.
     bool const cached = bytes<T>(rows, cols) < past_caches;
     idx const tasks = rows * cols < worth_a_thread ? std::min<idx>(rows, 1)
                                                    : std::min<idx>(rows, concurrency() * (buffered || cached ? 1 : 4));
@@ -108,11 +109,12 @@ class eigen {
   }
 
  private:
-  // prefetch_bytes: memory's latency at the pace of a row. What is asked for much earlier can leave the caches before its turn.
+  // In numbers: below worth_a_thread one task; band: rows or columns of a product's task. In bytes: prefetch_bytes, the distance that
+  // covers memory's latency (lines prefetched much earlier may be evicted before they are used); past_caches and half_a_cache.
   static constexpr idx worth_a_thread = 1 << 14, band = 512, prefetch_bytes = 3 << 10;
   static constexpr std::size_t past_caches = std::size_t(32) << 20, half_a_cache = std::size_t(1) << 20;
 
-  // A pool without threads of its own may say 0: its caller is one.
+  // At least 1: a pool without threads of its own may return 0, and the caller's thread works.
   idx concurrency() const { return std::max<idx>(1, static_cast<idx>(executor_.concurrency())); }
 
   template <class T>

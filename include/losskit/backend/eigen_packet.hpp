@@ -1,6 +1,6 @@
-// Packet<T>: as many floats or doubles as one register holds, as a Number. A thin coat over Eigen's packets.
+// Packet<T>: as many floats or doubles as one register holds, as a Number. A thin wrapper of Eigen's packets.
 //
-// Arithmetic is Eigen's; comparisons, choices and whatever looks at single bits go through the compiler's vector types,
+// Arithmetic is Eigen's; comparisons, select and whatever looks at single bits go through the compiler's vector types,
 // so that double needs no integer packet. With AVX-512 a mask is a mask register and the exponent instructions are used.
 // exp, log and their kin are in core/math.hpp. A Packet is not an Eigen type: no expression, no alignment demands.
 #pragma once
@@ -191,7 +191,7 @@ class Packet {
     for (idx i = 0; i < width; ++i) z[i] = std::fma(x[i], y[i], z[i]);
     return load(z);
   }
-  // A NaN in the first argument comes out, one in the second does not: x86's instructions with their operands turned.
+  // A NaN in the first argument is returned, one in the second is not: x86's instructions with their operands swapped.
   friend LOSSKIT_INLINE Packet max(Packet a, Packet b) {
 #if defined(__SSE2__)
     return {Eigen::internal::pmax(a.raw_, b.raw_), raw_tag{}};
@@ -224,7 +224,7 @@ class Packet {
 #endif
   }
 
-  // Is any |x| > 1 in four packets? A NaN may go unseen.
+  // Whether any |x| > 1 in four packets. A NaN may be missed (team/simd.hpp).
   static LOSSKIT_INLINE bool any_outside(Packet a, Packet b, Packet c, Packet d) {
 #if defined(__AVX512DQ__)
     constexpr int larger_size = 0b1011;  // of two numbers, without its sign
@@ -307,7 +307,7 @@ class Packet {
     return of_bits((m.bits() - x.bits()) + (bias << mantissa));
   }
 
-  // a b - c with the product not rounded, for c near a b: what a product lost, or its distance from a whole number.
+  // a b - c with the product not rounded, for c near a b: the rounding error of a product, or its distance from a whole number.
   friend LOSSKIT_INLINE Packet product_minus(Packet a, Packet b, Packet c) {
     if constexpr (fuses) {
       return multiply_add(a, b, -c);
@@ -317,7 +317,7 @@ class Packet {
       return ((ah * bh - c) + ah * bl + al * bh) + al * bl;
     }
   }
-  // The same number, which no compiler sees through: what it lost can be asked for.
+  // The same number, hidden from the compiler, which else might simplify the expression of its rounding error to 0.
   friend LOSSKIT_INLINE Packet rounded(Packet a) { return {hidden(a.raw_), raw_tag{}}; }
 
  private:
@@ -345,8 +345,9 @@ class Packet {
 #pragma GCC diagnostic pop
 #endif
 
-// While it lives, results of this thread too small for a normal number (1e-38 in float) become 0: the gradients of a solved row
-// can all be that small, and each would cost as much as a hundred others. Restores what was.
+// While it lives, arguments and results of this thread too small for a normal number (1.2e-38 in float, 2.2e-308 in double) count as 0:
+// the gradients of a solved row can all be that small, and each would cost as much as a hundred others. The destructor restores the
+// mode. On x86 only; elsewhere it does nothing.
 class FlushTiny {
 #if defined(__SSE2__)
  public:

@@ -1,4 +1,4 @@
-// half and bfloat16 as stored numbers: float computes. Include it beside backend/cuda.cuh.
+// half and bfloat16 as stored numbers; computations are in float. Include it beside backend/cuda.cuh.
 #pragma once
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>

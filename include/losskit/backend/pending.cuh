@@ -29,8 +29,8 @@ inline void expect_cuda(cudaError_t status, char const* call) {
 
 }  // namespace detail
 
-// The result of a call, once the backend's stream has come there. Throws LabelError or ParameterError for what the rows found
-// wrong, and CudaError.
+// The result of a call: copies it to the host and waits for the backend's stream. Throws LabelError or ParameterError for what the
+// rows found wrong, and CudaError.
 template <class Backend, class R>
 R read(Backend const& gpu, Pending<R> pending) {
   R result{};

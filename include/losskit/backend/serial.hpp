@@ -13,8 +13,8 @@ namespace losskit::inline LOSSKIT_ISA::on {
 //   rows<T>(rows, cols, placement, scratch, f)     f(team, i) for every row i, the team a Team (team/team.hpp)
 //   scratch_bytes<T>(rows, cols, placement)        the scratch that rows asks for
 //   blocks<T>(count, f)                            f(team, k) for every k in [0, count): independent pieces of any work. Optional:
-//                                                  f.output_bytes(), what all write to memory that they do not read; F::long_chain
-//   given(p)                                       how a caller gets what lies in the backend's memory: here the value itself
+//                                                  f.output_bytes(), the bytes that all of them write and none reads; F::long_chain
+//   given(p)                                       the result at p in the backend's memory, as a call returns it: here its value
 //   product(a, ta, b, tb, c, beta)                 c = op(a) op(b) + beta c, op the transpose where asked
 struct serial {
   using space = host;

@@ -48,8 +48,8 @@ namespace detail {
 // A Thrust system as an executor (executor/one_thread.hpp).
 template <class System>
 struct ThrustTasks {
-  // Thrust does not say how many threads it has. Rows are cut for so many: into four times as many tasks or, where a task needs
-  // buffers, into just as many.
+  // Thrust does not tell how many threads it has: rows are cut as for 16, into at most 64 tasks, or 16 where tasks need buffers or
+  // the caches hold the batch (backend/eigen.hpp).
   static constexpr int concurrency() { return 16; }
 
   template <class F>
@@ -80,7 +80,7 @@ class thrust : public eigen<detail::ThrustTasks<System>> {
 
 namespace detail {
 
-// f(i) for every i in [0, tasks), on a Thrust system: where it runs, and how.
+// A Thrust system: the space of its memory, and f(i) for every i in [0, tasks).
 template <class System>
 struct ThrustThreads {
   using space = host;
@@ -105,7 +105,7 @@ struct ThrustThreads<::thrust::cuda::tag> {
   }
 };
 
-// One thread that lets nothing wait: where a gradient is added to, e is computed twice, and no thread needs a buffer.
+// One thread that keeps nothing between the passes: where a gradient accumulates, e is recomputed, and no thread needs a buffer.
 template <class T>
 struct RecomputingTeam : SerialTeam<T> {
   static constexpr bool keeps = false;

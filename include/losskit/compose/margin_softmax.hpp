@@ -7,8 +7,8 @@
 //   MarginSoftmax{CosMargin{0.35}, 64.0, FocalLoss{2}}                    focal CosFace
 //   MarginSoftmax{ArcMargin{0.5}, 32.0, CrossEntropy{}, HardNegatives{}}  MV-Arc-Softmax
 //
-// The scale is a number or a FixedScale. Of a scale that follows the batch it is the state's number, scale.scale(state); where
-// Batch::scales gives one a row, s is not used.
+// The scale is a number or a FixedScale. For a scale that follows the batch give the state's number, scale.scale(state); where
+// Batch::scales or Batch::scale is given, s is not used.
 #pragma once
 #include <type_traits>
 

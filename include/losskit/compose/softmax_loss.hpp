@@ -23,7 +23,7 @@ struct PlainLogits {
   LOSSKIT_HD Jet<X> target(X z) const { return {z, X(1)}; }
   template <Number X>
   LOSSKIT_HD LOSSKIT_INLINE Jet<X> rest(X z, X) const { return {z, X(1)}; }
-  LOSSKIT_HD double bound() const { return 1; }  // of no use: there is none
+  LOSSKIT_HD double bound() const { return 1; }  // for the concept; not used, logits have no bound
 };
 
 template <class O = CrossEntropy>

@@ -9,7 +9,7 @@
 #define LOSSKIT_HD
 #endif
 
-// LOSSKIT_INLINE: a packet that is passed through memory instead of a register costs more than the formula it enters.
+// LOSSKIT_INLINE: inlined always. A packet that is passed through memory instead of a register costs more than the formula it enters.
 #if defined(__CUDACC__)
 #define LOSSKIT_INLINE __forceinline__
 #elif defined(__GNUC__)
@@ -18,15 +18,15 @@
 #define LOSSKIT_INLINE inline
 #endif
 
-// LOSSKIT_INLINE_LAMBDA: the same behind a lambda's parameters. In a large translation unit compilers run out of their own
-// budget for inlining, and a formula called through memory is five times slower.
+// LOSSKIT_INLINE_LAMBDA: the same, written behind a lambda's parameters. In a large translation unit compilers exhaust their
+// inlining budget, and a formula called through memory is five times slower.
 #if defined(__GNUC__) && !defined(__CUDACC__)
 #define LOSSKIT_INLINE_LAMBDA __attribute__((always_inline))
 #else
 #define LOSSKIT_INLINE_LAMBDA
 #endif
 
-// LOSSKIT_UNROLL, before a loop: an array that waits in a GPU's registers is reached by constant indices only.
+// LOSSKIT_UNROLL, before a loop: unrolled on a GPU, where an array stays in registers only if every index is a constant.
 #if defined(__CUDA_ARCH__)
 #define LOSSKIT_UNROLL _Pragma("unroll")
 #else
@@ -36,8 +36,8 @@
 // LOSSKIT_ISA: the inline namespace of whatever compiles differently under other flags: numbers, packets, teams, rows, backends,
 // policies' formulas, every free function. Translation units built with different -march, with and without exceptions, get
 // different names, so that the linker never merges their functions. Plain data (views, errors, batches, options, reports, states)
-// is in losskit itself: one type in every unit, so that one unit's object may be handed to another. Whatever member function plain
-// data has is LOSSKIT_INLINE, so that no unit ever calls another's.
+// is in losskit itself: one type in every unit, so that one unit's object may be handed to another. The member functions of plain
+// data are LOSSKIT_INLINE, so that no unit ever calls another's.
 #if defined(__AVX512F__) && defined(__AVX512DQ__)
 #define LOSSKIT_SET isa_avx512
 #elif defined(__AVX512F__)

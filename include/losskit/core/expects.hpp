@@ -10,8 +10,8 @@ namespace losskit {
 
 // The base of every losskit error: one type in every unit of a program, whatever the flags of the unit that throws.
 // what() names the argument, its value and the allowed range. Thrown before any output is written. The text lives inside the
-// object: no allocation, no <string>. The linker keeps one unit's copy of these functions for all: they only copy text, by a
-// call, for an instruction of one unit's machine must not reach another's.
+// object: no allocation, no <string>. The linker keeps one unit's copy of these functions for the whole program, so they must not
+// hold instructions of that unit's -march: they only copy text, by a call of snprintf.
 class Error : public std::exception {
  public:
   explicit Error(char const* text) noexcept { std::snprintf(text_, sizeof text_, "%s", text); }

@@ -2,7 +2,9 @@
 //
 // The packet brings a few helpers that look at bits (backend/eigen_packet.hpp says what each promises): shifter and power2,
 // scale2, split2 and unscale, product_minus, rounded. The rest is here, for any packet and any instruction set.
-// Errors are the largest seen against long double, in ulp of the result; tests/math_test.cpp keeps them. NaN stays NaN.
+// Where two figures stand as a / b, a is for float and b for double. Errors are the largest seen (float against double, double against
+// long double), in ulp of the result, with fused multiply-add; without it they are up to 0.5 ulp larger. tests/math_test.cpp keeps
+// them. NaN stays NaN.
 #pragma once
 #include <limits>
 
@@ -95,10 +97,10 @@ inline constexpr Parts<T> two_over_ln2 = sizeof(T) == 4 ? Parts<T>{T(2.88539004)
 
 }  // namespace detail
 
-// 2^((k + k_low) c - h), h a whole number, for an exponent up to 126 (float) or 1022 (double) in size. k_low is what k lost when
-// it was rounded; an exponent of just -127 (-1023) gives 0; the product is not rounded before it is raised; and h costs nothing: it hides in the number whose addition
-// rounds k c to a whole one.
-// Polynomial of degree 6 / 11, largest error 1.2 / 1.3 ulp; with a table, degree 2, 1.8 ulp.
+// 2^((k + k_low) c - h), h a whole number, for an exponent up to 126 / 1022 in size; one of just -127 / -1023 gives 0. k_low is what
+// k lost when it was rounded. The product k c is not rounded before it is raised. h costs nothing: it is part of the shifter, the
+// number whose addition rounds k c to a whole one.
+// Polynomial of degree 6 / 11, largest error 1.2 / 1.3 ulp; with a table (float, AVX-512) degree 2, 1.8 ulp.
 template <Simd P>
 LOSSKIT_INLINE P exp2_of(P k, P k_low, P c, P h) {
   if constexpr (P::has_fine_power2) {  // 2^(i/32) from a table, and a parabola for what is left, |f| <= 1/64
@@ -113,8 +115,8 @@ LOSSKIT_INLINE P exp2_of(P k, P k_low, P c, P h) {
   }
 }
 
-// 2^((k + k_low) x - h) on one number. A float's exponent of 90 would cost 5 digits of its last bits: it is taken in double, or,
-// where doubles are slow, split into a whole number and a rest of at most 1/2 whose product was not rounded.
+// 2^((k + k_low) x - h) on one number. Rounded to float, an exponent of 90 would cost the result its last 5 bits: it is computed in
+// double, or, where doubles are slow, split into a whole number and a rest of at most 1/2 with the product k x not rounded.
 template <class T, class S>
 LOSSKIT_HD Scalar<T, S> exp2_of(Scalar<T, S> k, Scalar<T, S> k_low, Scalar<T, S> x, Scalar<T, S> h) {
 #if defined(__CUDA_ARCH__)
@@ -164,8 +166,9 @@ LOSSKIT_INLINE P log1p(P u) {
   return detail::log_of(select(u <= 1e30, multiply_add(lost, unscale(w, m), f), f), e);
 }
 
-// The parts of the logistic function: with u = e^-a, a >= 0, they are 1 / (1 + u), u / (1 + u) and log(1 + u). They come as sums
-// of two numbers, for products of several of them: the low part is what one number loses (0 where nothing is known).
+// The parts of the logistic function: with u = e^-a, a >= 0, they are 1 / (1 + u), u / (1 + u) and log(1 + u). Each is a sum of two
+// numbers, for products of several of them: the low part is the rounding error of the first, or 0 where that is not computed (single
+// numbers, and packets of doubles: there the largest error is 2.5 ulp, of the logarithm 2.0).
 template <class X>
 struct Logistic { X larger, larger_low, smaller, smaller_low, log1p, log1p_low; };
 
@@ -174,8 +177,8 @@ LOSSKIT_HD LOSSKIT_INLINE Logistic<X> logistic(X a) {
   X const u = exp(-a), larger = 1 / (1 + u);
   return {larger, X(0), u * larger, X(0), log1p(u), X(0)};
 }
-// On packets of floats no reduction of the logarithm is needed, u being in [0, 1]: u + u^2 r(u), r of degree 8. Every rounding
-// before the parts is followed by its remainder. Largest error of a sum of two 0.95 ulp, of the logarithm 1.4 ulp near u = 1.
+// On packets of floats no reduction of the logarithm is needed, u being in [0, 1]: u + u^2 r(u), r of degree 8. The error of every
+// rounding before the parts is carried on. Largest error in float: of a sum of two 0.95 ulp, of the logarithm 1.4 ulp, near u = 1.
 template <Simd P>
   requires detail::is_float<P>
 LOSSKIT_INLINE Logistic<P> logistic(P a) {
@@ -191,8 +194,8 @@ LOSSKIT_INLINE Logistic<P> logistic(P a) {
   return {larger, larger * left, smaller, smaller_low, log, (u - log) + bent};
 }
 
-// (x (1 + x_low))^(y + y_low) for x >= 0, x_low below an ulp of 1 and y_low below one of y, and a factor times that, both
-// rounded once.
+// (x (1 + x_low))^(y + y_low) for x >= 0, |x_low| below an ulp of 1 and |y_low| below an ulp of y (in X's type), and a factor times
+// that, both rounded once.
 template <class X>
 struct Power { X power, multiple; };
 

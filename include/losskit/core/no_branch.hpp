@@ -1,5 +1,5 @@
-// NoBranch: a Number that nothing may be decided by. A formula that runs on it runs on packets of numbers too, which answer a
-// comparison lane by lane; one with an `if` or `?:` does not compile, and the first error says what to write.
+// NoBranch: a Number whose comparisons do not convert to bool. A formula that compiles on it runs on packets too, whose comparisons
+// have one answer a lane; one with an `if` or `?:` does not compile, and the first error says what to write.
 #pragma once
 #include <concepts>
 #include <type_traits>
@@ -8,7 +8,7 @@
 
 namespace losskit::inline LOSSKIT_ISA {
 
-// What every mask that holds more than one answer converts to bool by: it does not.
+// The conversion to bool of every mask with more than one lane: a compile error.
 template <std::same_as<bool> B>
 LOSSKIT_HD constexpr B only_answer() {
   static_assert(!std::same_as<B, bool>,
@@ -16,7 +16,7 @@ LOSSKIT_HD constexpr B only_answer() {
   return false;
 }
 
-// Computes nothing. Only what every Number has is there.
+// Computes nothing. Has the operations that every Number has, and no others.
 struct NoBranch {
   using scalar = double;
 

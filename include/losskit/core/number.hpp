@@ -10,7 +10,7 @@
 //
 //   a * b                 rounded by itself: a * b + c rounds twice
 //   multiply_add(a, b, c) rounds once where the instruction set can (`fuses`), else it is a * b + c
-//   fma(a, b, c)          rounds once on every machine; where !fuses that is a call a number, for what is done once a row
+//   fma(a, b, c)          rounds once on every machine; where !fuses it is a library call for each number: once a row only
 //
 // Plain floats and doubles have product(a, b) in place of a * b wherever a sum may follow, and the same multiply_add.
 #pragma once
@@ -46,15 +46,15 @@ concept Number = requires(X x) {
   sqrt(x), exp(x), log(x), log1p(x), expm1(x), pow(x, x);
 };
 
-// Does one instruction round a product and a sum once?
+// Whether the instruction set has a fused multiply-add: a product and a sum, rounded once.
 #if defined(__CUDA_ARCH__) || defined(__FMA__) || defined(__ARM_FEATURE_FMA)
 inline constexpr bool fuses = true;
 #else
 inline constexpr bool fuses = false;
 #endif
 
-// x itself, a float, a double or a SIMD register, hidden from the compiler: it cannot contract x with a later sum, nor compute
-// beforehand what a function of the library makes of x (which may differ from the library in the last bit). No instruction.
+// x itself, a float, a double or a SIMD register, hidden from the compiler, at the cost of no instruction: it can neither contract x
+// with a later sum nor evaluate a library function of x while compiling (which may differ from the library in the last bit).
 template <class R>
 LOSSKIT_HD LOSSKIT_INLINE R hidden(R x) {
 #if defined(__CUDA_ARCH__)  // ptxas contracts behind an asm: a GPU has instructions for products instead
@@ -120,7 +120,7 @@ struct Scalar {
   friend LOSSKIT_HD constexpr bool operator>=(Scalar a, Scalar b) { return a.v >= b.v; }
   friend LOSSKIT_HD constexpr Scalar select(bool chosen, Scalar a, Scalar b) { return chosen ? a : b; }
 
-  // A NaN in the first argument comes out; clamp(x) is written min(max(x, low), high) and so never hides one.
+  // A NaN in the first argument is returned, one in the second is not: min(max(x, low), high) keeps a NaN x.
   friend LOSSKIT_HD constexpr Scalar max(Scalar a, Scalar b) { return a.v < b.v ? b : a; }
   friend LOSSKIT_HD constexpr Scalar min(Scalar a, Scalar b) { return b.v < a.v ? b : a; }
 
@@ -168,7 +168,7 @@ LOSSKIT_HD bool exceeds(X const& x, double limit) { return x > limit; }
 template <class T, class Stored>
 LOSSKIT_HD bool exceeds(Scalar<T, Stored> x, double limit) { return x.v > limit; }
 
-// What a number of X loses of a double: k = X(k) + lost<X>(k). 0 where X is made of doubles.
+// The rounding error of a double in X's type: k = X(k) + lost<X>(k). 0 where X is made of doubles.
 template <class X>
 LOSSKIT_HD constexpr double lost(double k) { return k - static_cast<double>(static_cast<typename X::scalar>(k)); }
 
@@ -178,7 +178,8 @@ struct stored_of { using type = typename X::scalar; };
 template <class T, class Stored>
 struct stored_of<Scalar<T, Stored>> { using type = Stored; };
 
-// 1 - below_one is the largest number of the stored type that is less than 1: 2^-24 for float, 2^-53 for double.
+// 1 - below_one is the largest number of the stored type that is less than 1: 2^-24 for float, 2^-53 for double, 2^-11 for half,
+// 2^-8 for bfloat16.
 template <class X>
 inline constexpr double below_one = stored_number<typename stored_of<X>::type>::epsilon / 2;
 

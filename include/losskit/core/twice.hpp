@@ -1,6 +1,6 @@
-// Twice<P>: two packets as one Number. Every operation is done on one and then on the other, so that two chains of arithmetic
-// lie side by side in the program: a processor looks ahead over a hundred instructions or two, and a formula such as
-// SigmoidFocalLoss is one chain as long as that.
+// Twice<P>: two packets as one Number. Every operation is done on one and then on the other, which interleaves two independent
+// chains of arithmetic. A formula such as SigmoidFocalLoss is one dependent chain as long as a processor's out-of-order window, some
+// hundred or two hundred instructions: the processor alone would not find the next packet's work.
 #pragma once
 #include <concepts>
 #include <type_traits>

@@ -13,7 +13,7 @@ namespace losskit {
 struct host { static constexpr char const* name = "host"; };
 struct device { static constexpr char const* name = "device"; };
 
-// Row-major rows x cols; row i starts at data + i * stride. Any stride >= cols, any alignment of T.
+// Row-major rows x cols; row i starts at data + i * stride. The stride counts elements and is >= cols; alignment of T is enough.
 template <class T, class Space = host>
 struct MatrixView {
   using value = T;
@@ -29,6 +29,7 @@ struct MatrixView {
   LOSSKIT_INLINE operator MatrixView<U, Space>() const { return {data, rows, cols, stride}; }
 };
 
+// `size` neighbouring elements. False: null, which for an optional argument means that it is not given.
 template <class T, class Space = host>
 struct VectorView {
   using value = T;
@@ -100,7 +101,7 @@ auto view(X&& x) {
   }
 }
 
-// A contiguous container seen as rows x cols, row-major.
+// A contiguous container seen as rows x cols, row-major, stride = cols. ShapeError unless it has exactly rows * cols elements.
 template <class X>
 auto matrix(X&& x, idx rows, idx cols) {
   auto const v = view(static_cast<X&&>(x));

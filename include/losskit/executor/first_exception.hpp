@@ -1,4 +1,4 @@
-// FirstException: carries an exception out of a region of threads, for executors whose threads would end the program with it.
+// FirstException: carries an exception from a task's thread to the caller's, for executors whose threads would else end the program.
 //
 //   FirstException first;
 //   on each thread:   first.guard([&] { f(t); });
@@ -15,7 +15,7 @@ namespace losskit::inline LOSSKIT_ISA {
 
 class FirstException {
  public:
-  // task(), on any thread; nothing once another one has thrown.
+  // Calls task(), on any thread; skipped once another task has thrown.
   template <class F>
   void guard(F const& task) {
 #if defined(__cpp_exceptions)

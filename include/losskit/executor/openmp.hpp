@@ -1,5 +1,5 @@
-// openmp: tasks over OpenMP's threads. Compile with -fopenmp; without it everything runs on one thread. No more tasks than
-// threads: task t is thread t's, call after call, so that it finds its data in its own cache. More: whoever is free takes one.
+// openmp: tasks over OpenMP's threads. Compile with -fopenmp; without it everything runs on one thread. With no more tasks than
+// threads, task t is thread t's in every call, so that it finds its data in its own cache; more tasks are scheduled dynamically.
 #pragma once
 #if defined(_OPENMP)
 #include <omp.h>
@@ -31,7 +31,7 @@ class openmp {
     if (tasks == 1) return f(0);
 #if defined(_OPENMP)
     int const threads = concurrency();
-    FirstException first;  // one that leaves a parallel region ends the program
+    FirstException first;  // an exception that leaves a parallel region ends the program
     if (tasks > threads) {
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
       for (idx t = 0; t < tasks; ++t) first.guard([&] { f(t); });

@@ -12,7 +12,8 @@
 
 namespace losskit::inline LOSSKIT_ISA {
 
-// What the backward needs of the forward, in the caller's memory: unit rows and norms. S: what is stored.
+// What the backward needs of the forward, in the caller's memory: unit rows and norms. S: the stored type; B rows, C classes, D the
+// embedding width.
 template <class S, class Space = host>
 struct CosineLayer {
   MatrixView<S, Space> unit_x;             // B x D; may be x itself
@@ -21,7 +22,7 @@ struct CosineLayer {
   VectorView<computed<S>, Space> norms_w;  // C
 };
 
-// Cosines of B x D embeddings and C x D centres, B x C. Fills `layer`.
+// Cosines of B x D embeddings and C x D centres, B x C. Fills `layer`. Throws ShapeError, StrideError, AliasError, MemoryError.
 template <class B, class S, class Space, class X, class W, class C>
 void cosine_layer(B const& backend, X&& x, W&& w, CosineLayer<S, Space> const& layer, C&& cosines) {
   detail::expect_backend<B>();
@@ -32,6 +33,9 @@ void cosine_layer(B const& backend, X&& x, W&& w, CosineLayer<S, Space> const& l
   if (from_x.cols != from_w.cols)
     fail<ShapeError>("x has %lld columns and w %lld: both are the embedding width", detail::ll(from_x.cols), detail::ll(from_w.cols));
   detail::expect_shape("cosines", c, from_x.rows, from_w.rows);
+  detail::expect_memory(backend, {detail::extent("x", from_x), detail::extent("w", from_w), detail::extent("unit_x", layer.unit_x),
+                                  detail::extent("unit_w", layer.unit_w), detail::extent("norms_x", layer.norms_x),
+                                  detail::extent("norms_w", layer.norms_w), detail::extent("cosines", c)});
   detail::expect_all_apart({detail::extent("unit_x", layer.unit_x), detail::extent("unit_w", layer.unit_w),
                             detail::extent("norms_x", layer.norms_x), detail::extent("norms_w", layer.norms_w),
                             detail::extent("cosines", c)});
@@ -44,7 +48,7 @@ void cosine_layer(B const& backend, X&& x, W&& w, CosineLayer<S, Space> const& l
   backend.template product<S>(layer.unit_x, false, layer.unit_w, true, c, computed<S>(0));
 }
 
-// Bytes of workspace for cosine_layer_backward: none to assign, (B + C) x D numbers to accumulate.
+// Bytes of workspace for cosine_layer_backward: none to assign, (B + C) x D numbers and padding to accumulate.
 template <class S>
 std::size_t cosine_layer_workspace_bytes(idx rows, idx classes, idx width, Write write) {
   return write == Write::assign ? 0
@@ -52,7 +56,8 @@ std::size_t cosine_layer_workspace_bytes(idx rows, idx classes, idx width, Write
                                       detail::padded(static_cast<std::size_t>(classes * width) * sizeof(S));
 }
 
-// dL/dx (B x D) and dL/dw (C x D) from dL/dcosines (B x C). dnorms_x: dL/d|x_i| of a scale that is the feature norm, or empty.
+// dL/dx (B x D) and dL/dw (C x D) from dL/dcosines (B x C). dnorms_x: dL/d|x_i| of a scale that is the feature norm (B), or empty.
+// Throws ShapeError, StrideError, AliasError, WorkspaceError, MemoryError.
 template <class B, class S, class Space, class D, class X, class W>
 void cosine_layer_backward(B const& backend, CosineLayer<S, Space> const& layer, D&& dcosines, X&& dx, W&& dw,
                            WorkspaceIn<typename B::space> workspace = {}, Write write = Write::assign,
@@ -70,6 +75,10 @@ void cosine_layer_backward(B const& backend, CosineLayer<S, Space> const& layer,
   detail::expect_shape("dw", gw, classes, width);
   detail::expect_size_or_none("dnorms_x", dnorms_x, rows);
   detail::expect_workspace(workspace, cosine_layer_workspace_bytes<S>(rows, classes, width, write));
+  detail::expect_memory(backend,
+                        {detail::extent("dcosines", dc), detail::extent("unit_x", layer.unit_x), detail::extent("unit_w", layer.unit_w),
+                         detail::extent("norms_x", layer.norms_x), detail::extent("norms_w", layer.norms_w), detail::extent("dx", gx),
+                         detail::extent("dw", gw), detail::extent("workspace", workspace), detail::extent("dnorms_x", dnorms_x)});
   detail::expect_all_apart({detail::extent("dx", gx), detail::extent("dw", gw), detail::extent("workspace", workspace)});
   for (auto const& out : {detail::extent("dx", gx), detail::extent("dw", gw), detail::extent("workspace", workspace)})
     for (auto const& in :
@@ -89,7 +98,7 @@ void cosine_layer_backward(B const& backend, CosineLayer<S, Space> const& layer,
   normalize_rows_backward(backend, layer.unit_w, layer.norms_w, unit_gw, gw, write);
 }
 
-// What fits neither.
+// Overload for arguments that fit no call above: its static_assert says which call is meant.
 template <class B>
 void cosine_layer(B const&, detail::Anything, detail::Anything, detail::Anything, detail::Anything) {
   detail::expect_backend<B>();

@@ -4,7 +4,8 @@
 //
 // so x_i . dL/dx_i = n_i dL/dn_i: without a use of the norm the gradient is orthogonal to the row, and weight decay on a
 // normalised weight changes its length only. A row shorter than smallest_norm has no direction: y = 0 and no gradient.
-// Rows whose squares overflow or vanish are summed again in scaled double: norms up to the largest number of the type are good.
+// Rows whose squares overflow or underflow are summed again in scaled double: norms up to the largest number of the type are exact but
+// for rounding.
 #pragma once
 #include <cmath>
 #include <type_traits>
@@ -17,7 +18,8 @@
 
 namespace losskit::inline LOSSKIT_ISA {
 
-// Below this a row counts as zero: 1e-30 for float, 1e-280 for double, so that 1 / n times any sane gradient stays finite.
+// Below this a row counts as zero: 1e-30 for float (and half and bfloat16, whose norms are floats), 1e-280 for double, so that 1 / n
+// times a gradient of up to 1e8 (1e28) stays finite.
 template <class T>
 inline constexpr double smallest_norm = std::is_same_v<T, float> ? 1e-30 : 1e-280;
 
@@ -139,7 +141,8 @@ void expect_normalize_backward(MatrixView<S const, Space> y, VectorView<computed
 
 }  // namespace detail
 
-// y_i = x_i / |x_i| for the rows of x, B x D; norms: B. y may be x itself. Throws ShapeError, StrideError, AliasError.
+// y_i = x_i / |x_i| for the rows of x, B x D; y: B x D; norms: B, |x_i|. y may be x itself. Throws ShapeError, StrideError, AliasError,
+// MemoryError.
 template <class B, class X, class Y, class N>
 void normalize_rows(B const& backend, X&& x, Y&& y, N&& norms) {
   detail::expect_backend<B>();
@@ -155,8 +158,8 @@ void normalize_rows(B const& backend, X&& x, Y&& y, N&& norms) {
                            detail::NormalizeRow<S, Space>{from, to, n});
 }
 
-// dL/dx from dL/dy, with y and norms as normalize_rows left them. dx may be dy itself, unless accumulated. dnorms: dL/dn_i, B
-// elements or empty.
+// dL/dx from dL/dy, both B x D, with y and norms as normalize_rows left them. dx may be dy itself, unless accumulated. dnorms: dL/dn_i,
+// B elements or empty. Errors as of normalize_rows.
 template <class B, class Y, class N, class D, class X, class S = typename decltype(view(std::declval<X>()))::value>
 void normalize_rows_backward(B const& backend, Y&& y, N&& norms, D&& dy, X&& dx, Write write = Write::assign,
                              VectorView<computed<S> const, typename B::space> dnorms = {}) {
@@ -173,7 +176,7 @@ void normalize_rows_backward(B const& backend, Y&& y, N&& norms, D&& dy, X&& dx,
                            detail::NormalizeBackwardRow<S, Space>{unit, n, d, to, dnorms, write == Write::accumulate});
 }
 
-// What does not fit.
+// Overload for arguments that fit no call above: its static_assert says which call is meant.
 template <class B>
 void normalize_rows_backward(B const&, detail::Anything, detail::Anything, detail::Anything, detail::Anything, Write = Write::assign,
                              detail::Anything = {}) {

@@ -4,12 +4,12 @@
 //   loss.scale = scale.scale(state);                                of an AdaCosScale
 //   loss.rest = rest.at(state);                                     of a CurricularRest
 //
-// or with a state that stays in the backend's memory, for a device's never comes to the host:
+// or with the state in the backend's memory, so that a device's state is never copied to the host:
 //
 //   advance(backend, policy, state_view, batch, workspace);         state_view: one State, replaced
 //   batch.scale = scale_of(state_view);    batch.rest = rest_of(state_view);
 //
-// What a batch is asked for is the policy's Statistics (concepts.hpp).
+// Which statistics of the batch are computed is the policy's Statistics (concepts.hpp).
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -29,14 +29,16 @@ VectorView<double const, Space> rest_of(VectorView<State, Space> state) { return
 
 namespace detail {
 
-// Plain classes at the scale of the batch: what is observed of a batch knows no margin.
+// A loss without margin or rest rule at the scale of the state: the statistics are of the plain cosines.
 struct PlainScaled {
   double scale = 0;
   struct Margin {
+    static constexpr char const* name = "plain margin";
     template <class X>
     LOSSKIT_HD Jet<X> target(X c) const { return {c, X(1)}; }
   } margin{};
   struct Rest {
+    static constexpr char const* name = "plain rest";
     static constexpr bool unit_slope = true;
     LOSSKIT_HD double bound() const { return 1; }
     template <class X>
@@ -91,7 +93,7 @@ void advance_by(TargetStatistics*, B const& backend, Policy const& policy, Vecto
 
 // --- ScaleStatistics: the mean of the other classes' exponentials, and the targets' median ------------------------------------------
 
-// sum exp(shift), of so many rows; nan: a target's cosine is not a number.
+// sum e^shift over `rows` rows; nan: how many targets are NaN or infinite.
 struct LogSum {
   double sum = 0, shift = -1e300, rows = 0, nan = 0;
   LOSSKIT_HD void add(LogSum const& b) {
@@ -131,7 +133,7 @@ struct LogSumRow {
   }
 };
 
-// Numbers as whole numbers of the same order.
+// The bits of a double as a whole number of the same order.
 inline LOSSKIT_HD std::uint64_t ordered(double x) {
   std::uint64_t bits;
   std::memcpy(&bits, &x, sizeof x);
@@ -161,7 +163,7 @@ struct NextByScale {
     team.once([&] { *own.state = own.policy.next(*own.state, statistics); });
   }
 
-  // The target with so many below it: the largest number that at most `rank` targets lie below.
+  // The target of this rank, 0 the smallest: the largest number that at most `rank` targets lie below.
   template <class Team>
   LOSSKIT_HD double median(Team& team, idx rank) const {
     auto const own = *this;
@@ -209,8 +211,8 @@ inline std::size_t advance_workspace_bytes(idx rows) {
          detail::padded(static_cast<std::size_t>(rows > 0 ? rows : 1) * sizeof(double)) + detail::alignment;
 }
 
-// `batch` and Options::ignore_label as for a loss; weights, margins and per-row scales do not act. Errors as in loss/calls.hpp; a state
-// whose scale no call accepts is a ParameterError too.
+// state: one, replaced. `batch` and Options::ignore_label (on a device scale_ceiling too) as for a loss; weights, margins, rest and
+// per-row scales do not act. Errors as in loss/calls.hpp; a state whose scale no call accepts is a ParameterError too.
 template <class B, Stateful Policy, class T, class I, class S>
 void advance(B const& backend, Policy const& policy, VectorView<typename Policy::State, S> state, Batch<T, I, S> const& batch,
              WorkspaceIn<typename B::space> workspace, Options const& options = {}) {
@@ -226,14 +228,14 @@ void advance(B const& backend, Policy const& policy, VectorView<typename Policy:
   detail::expect_memory(backend, detail::extent("state", state));
   detail::expect_apart(detail::extent("state", state), detail::extent("workspace", workspace));
   if constexpr (std::is_same_v<S, host> && requires { state.data->scale; })
-    detail::expect_values<void, void>("scale", scale_of(state), detail::Values::scale);
+    detail::expect_values("scale", scale_of(state), detail::Values::scale);
   plain.weights = {};
   plain.class_weights = {};
   detail::advance_by(static_cast<typename Policy::Statistics*>(nullptr), backend, policy, state,
                      detail::BatchRows<T, I, S>{plain, options, 0, {}, {}}, detail::Arena(workspace));
 }
 
-// The same with a state of the host's.
+// The same by value, for host backends: returns the next state.
 template <class B, Stateful Policy, class T, class I>
 typename Policy::State advance(B const& backend, Policy const& policy, typename Policy::State state, Batch<T, I, host> const& batch,
                                Workspace workspace, Options const& options = {}) {
@@ -241,7 +243,7 @@ typename Policy::State advance(B const& backend, Policy const& policy, typename 
   return state;
 }
 
-// What fits neither.
+// Overload for arguments that fit no call above: its static_assert says which call is meant.
 template <class B, class P>
 auto advance(B const&, P const&, detail::Anything, detail::Anything, detail::Anything, Options const& = {}) {
   detail::expect_backend<B>();

@@ -1,4 +1,4 @@
-// What a call expects of the types it is given, in words: the first line of a compiler's error is about the mistake.
+// Checks of the types that a call is given: the first line of a compiler's error names the mistake.
 #pragma once
 #include <cstddef>
 #include <type_traits>
@@ -38,7 +38,7 @@ struct Anything {
   Anything(X const&) {}
 };
 
-// `auto`, so that a compiler reads them at once: their error is then the first.
+// Returning `auto`, so that a compiler instantiates them at once: their error is then the first.
 template <class B>
 constexpr auto expect_backend() {
   static_assert(Backend<B>,
@@ -87,7 +87,7 @@ constexpr auto expect_matrix_of() {
 template <class T, class V>
 inline constexpr bool matrix_of = is_matrix<V> && std::is_same_v<T, typename V::value>;
 
-// Of a call that no overload takes: are the first two at least what they should be?
+// For a call that no overload takes: whether its first two arguments are right.
 template <class B, class L>
 inline constexpr bool fits = Backend<B> && (Loss<L> || PointLoss<L>);
 template <class B, class L>

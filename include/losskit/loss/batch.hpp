@@ -12,8 +12,8 @@
 namespace losskit {
 
 // The inputs: B x C cosines, row-major, and one label a row (int32 or int64, in [0, C) or the ignored value).
-// The rest is optional; an empty view means 1 everywhere, or the loss's own scale. What is one a row is of the type that
-// computes: float beside half and bfloat16 cosines.
+// The rest is optional; an empty view means 1 everywhere, or the loss's own scale, margin or rest rule. Numbers of rows and classes are
+// of the type that computes: float beside half and bfloat16 cosines. J below: the call's loss, with the upstream factors.
 template <class T, class I, class Space = host>
 struct Batch {
   using value = T;
@@ -28,8 +28,8 @@ struct Batch {
   VectorView<computed<T> const, Space> scales{};         // B, in [0, largest_scale]: the scale s of each row, in place of the loss's own
   VectorView<computed<T> const, Space> margins{};        // B: the margin's number of each row, in place of its own (a margin with at_row)
   VectorView<computed<T> const, Space> upstream{};       // B: dJ/dL_i, multiplies the gradient only
-  VectorView<double const, Space> scale{};               // 1, >= 0: one scale for all, read when the rows run (a state on a device)
-  VectorView<double const, Space> rest{};                // B, or 1 for all: the rest rule's number, read when the rows run (likewise)
+  VectorView<double const, Space> scale{};               // 1, in [0, largest_scale]: for all rows, read as they run (a device state)
+  VectorView<double const, Space> rest{};                // B, or 1 for all rows: the rest rule's number, read as they run (likewise)
 
   template <class C, class Y>
   LOSSKIT_INLINE Batch(C&& cosines_, Y&& labels_)
@@ -65,15 +65,15 @@ struct Options {
   idx ignore_label = no_label;  // rows with this label have no loss and no gradient
   Write write = Write::assign;  // assign or add to the gradient
   int top_k = 5;                // for Report::topk, >= 1
-  // No scale of Batch::scales or Batch::scale is larger; at most largest_scale. A device's cannot be read before a call; where
-  // nothing is promised the call is ready for any, and slower.
+  // For devices, which cannot read Batch::scales or Batch::scale before the call: a promise that no scale is larger, > 0. A row with a
+  // larger one is a fault. Without it the call is ready for largest_scale, and slower. A host looks at the scales instead.
   double scale_ceiling = largest_scale;
 };
 
 // Where the gradient goes, for the workspace query.
 enum class Placement { in_place, out_of_place, accumulate, no_gradient };
 
-// What a later backward needs of a row: opaque, 56 bytes.
+// What loss_gradient needs of a row of loss_value: opaque, 56 bytes.
 struct SavedRow {
   double pull, z, uniform, slope, scale_slope, margin_slope, top;
 };
@@ -87,8 +87,8 @@ struct Outputs {
   VectorView<T, Space> margin_gradient{};  // dJ/dm_i, m_i of Batch::margins or the margin's own (Arc, Cos)
 };
 
-// What a device finds wrong in numbers that the host cannot read: the first such row. Rows like it have no loss and a zero
-// gradient; a mean divides by them too. A host throws instead.
+// What a device finds wrong in numbers that the host cannot read: the first such row. Faulty rows have no loss and a zero gradient;
+// a mean counts them in its divisor. A host throws instead.
 struct Fault {
   enum What { none, label, weight, scale, margin, rest };
   What what = none;
@@ -100,14 +100,14 @@ struct Fault {
 struct Report {
   double loss = 0;
   idx rows = 0;                  // B
-  idx valid = 0;                 // rows not ignored
+  idx valid = 0;                 // rows neither ignored nor, on a device, faulty
   idx top1 = 0;                  // rows whose target beats every other class; a tie is wrong, and so is a NaN
   idx topk = 0;                  // rows with fewer than top_k classes not below the target
-  idx hard_negatives = 0;        // other classes above their row's margined target
-  idx clamped = 0;               // cosines up to 16 eps outside [-1, 1]
-  idx out_of_range = 0;          // cosines further out: were the inputs normalised?
+  idx hard_negatives = 0;        // other classes above their row's threshold (psi without its rule past pi)
+  idx clamped = 0;               // cosines up to 16 eps of their stored type outside [-1, 1]
+  idx out_of_range = 0;          // cosines further out: the inputs were not normalised
   idx non_finite = 0;            // NaN or infinite cosines; each makes its row NaN
-  double mean_target_angle = 0;  // radians
+  double mean_target_angle = 0;  // radians; 0 over logits
   Fault fault{};                 // device backends only
 };
 
@@ -124,7 +124,7 @@ namespace detail {
 
 // What a view of a call over rows x cols cosines holds: one element a row, one a column, or one in all; and which values.
 enum class Per { row, column, call, row_or_call };
-enum class Values { labels, not_negative, scale, margin, rest, any };  // labels are always there; every other view may be empty
+enum class Values { labels, not_negative, scale, policy, any };  // labels are always there; policy: what margin or rest rule take
 inline idx size_of(Per per, idx rows, idx cols) { return per == Per::call ? 1 : per == Per::column ? cols : rows; }
 
 // f(name, view, per, values) for every view but the cosines: the one list that sizes, values, reach and overlaps are checked by.
@@ -134,10 +134,10 @@ void for_each_view(Batch<T, I, S> const& batch, F const& f) {
   f("weights", batch.weights, Per::row, Values::not_negative);
   f("class_weights", batch.class_weights, Per::column, Values::not_negative);
   f("scales", batch.scales, Per::row, Values::scale);
-  f("margins", batch.margins, Per::row, Values::margin);
+  f("margins", batch.margins, Per::row, Values::policy);
   f("upstream", batch.upstream, Per::row, Values::any);
   f("scale", batch.scale, Per::call, Values::scale);
-  f("rest", batch.rest, Per::row_or_call, Values::rest);
+  f("rest", batch.rest, Per::row_or_call, Values::policy);
 }
 // f(name, view, per) for every view.
 template <class T, class S, class F>
@@ -156,7 +156,7 @@ constexpr std::size_t count_views(Outputs<T, S> const& out) {
 
 }  // namespace detail
 
-// The result of a call. A host's is there already; a device's is waited for (backend/cuda.cuh).
+// The result of a call. On a host it is returned as it is; on a device it is waited for (backend/pending.cuh).
 template <class B, class R>
   requires std::is_same_v<typename B::space, host>
 R read(B const&, R const& result) { return result; }

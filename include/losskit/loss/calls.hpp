@@ -2,8 +2,9 @@
 // MarginSoftmax: margin, scale, objective, rest; or SoftmaxLoss, whose matrix holds logits.
 //
 // Each call checks every argument first and throws before it writes (core/expects.hpp): ShapeError, StrideError, LabelError
-// (row and value), ParameterError (weights, scales, margins, rest), AliasError, WorkspaceError. Nothing is allocated. B = 0 and
-// batches with every row ignored give a loss of 0 and a zero gradient. The bits do not depend on the number of threads.
+// (row and value), ParameterError (weights, scales, margins, rest, options), AliasError, WorkspaceError, MemoryError. Nothing is
+// allocated. B = 0 and batches with every row ignored give a loss of 0 and a zero gradient. The bits do not depend on the number of
+// threads.
 //
 // Where the backend's memory is a device's, a call only enqueues: it returns a Pending<Report> (backend/cuda.cuh), and labels,
 // weights and scales are checked as the rows run (Report::fault).
@@ -22,29 +23,28 @@ namespace losskit::inline LOSSKIT_ISA {
 
 namespace detail {
 
-// The numbers of a view, by what they are. A device's are looked at as the rows run.
-template <class M, class R, class T>
+// The values of a view, by their kind. A device's are checked as the rows run.
+template <class T>
 void expect_values(char const* name, VectorView<T const> v, Values values) {
   if (values == Values::not_negative) expect_not_negative(name, v);
   if (values == Values::scale)
     for (idx i = 0; i < v.size; ++i)
       if (!(v[i] >= 0 && double(v[i]) <= largest_scale))
         fail<ParameterError>("%s[%lld] = %g is outside [0, largest_scale = %g]", name, ll(i), double(v[i]), largest_scale);
-  auto const expect_in = [&](NumberRange range, char const* policy) {
+}
+// The same of those that a policy takes, a number a row.
+template <class P, class T, class Space>
+void expect_row_numbers(char const* name, VectorView<T const, Space> v, P const& policy) {
+  Interval const range = row_numbers_of(policy);
+  if (v.data && range.empty()) fail<ParameterError>("%s: this loss has a %s, which takes no number a row", name, P::name);
+  if constexpr (std::is_same_v<Space, host>)
     for (idx i = 0; i < v.size; ++i)
       if (!range.contains(double(v[i])))
-        fail<ParameterError>("%s[%lld] = %g is outside [%g, %g] of %s", name, ll(i), double(v[i]), range.low, range.high, policy);
-  };
-  if constexpr (requires { M::name; })
-    if (values == Values::margin) expect_in(row_numbers_of<M>(), M::name);
-  if constexpr (requires { R::name; })
-    if (values == Values::rest) expect_in(row_numbers_of<R>(), R::name);
+        fail<ParameterError>("%s[%lld] = %g is outside %s of %s", name, ll(i), double(v[i]), IntervalText(range).text, P::name);
 }
 
 template <class B, class L, class S, class I, class Space>
 void expect_batch(B const& backend, L const& loss, Batch<S, I, Space> const& b, Options const& options) {
-  using M = std::remove_cvref_t<decltype(loss.margin)>;
-  using R = std::remove_cvref_t<decltype(loss.rest)>;
   idx const rows = b.cosines.rows, cols = b.cosines.cols;
   expect_matrix("cosines", b.cosines);
   expect_memory(backend, extent("cosines", b.cosines));
@@ -55,10 +55,8 @@ void expect_batch(B const& backend, L const& loss, Batch<S, I, Space> const& b, 
   });
   if (!(loss.scale >= 0 && loss.scale <= largest_scale))
     fail<ParameterError>("scale = %g is outside [0, largest_scale = %g]", double(loss.scale), largest_scale);
-  if (b.margins.data && !(row_numbers_of<M>().low <= row_numbers_of<M>().high))
-    fail<ParameterError>("margins: this loss has a margin that takes no number a row");
-  if (b.rest.data && !(row_numbers_of<R>().low <= row_numbers_of<R>().high))
-    fail<ParameterError>("rest: this loss has a rest rule that takes no number a row");
+  expect_row_numbers("margins", b.margins, loss.margin);
+  expect_row_numbers("rest", b.rest, loss.rest);
   if (options.top_k < 1) fail<ParameterError>("top_k = %d is below 1", options.top_k);
   if (!(options.scale_ceiling > 0)) fail<ParameterError>("scale_ceiling = %g is not > 0", options.scale_ceiling);
   if constexpr (std::is_same_v<Space, host>) {
@@ -67,12 +65,12 @@ void expect_batch(B const& backend, L const& loss, Batch<S, I, Space> const& b, 
       if ((y < 0 || y >= cols) && y != options.ignore_label)
         fail<LabelError>("labels[%lld] = %lld is outside [0, %lld)", ll(i), ll(y), ll(cols));
     }
-    for_each_view(b, [&](char const* name, auto const& v, Per, Values values) { expect_values<M, R>(name, v, values); });
+    for_each_view(b, [&](char const* name, auto const& v, Per, Values values) { expect_values(name, v, values); });
   }
 }
 
-// Sizes of the outputs. Whatever is written lies apart from whatever else is read or written; the gradient against the cosines
-// has its own rule.
+// Checks the outputs: their sizes, that the backend reaches them, and that each overlaps nothing else that is read or written. For
+// gradient and cosines expect_same_or_apart has the rule.
 template <class B, class S, class I, class Space>
 void expect_outputs(B const& backend, Batch<S, I, Space> const& b, MatrixView<S, Space> gradient, WorkspaceIn<Space> workspace,
                     Outputs<computed<S>, Space> const& out) {
@@ -169,7 +167,8 @@ auto loss_value(B const& backend, L const& loss, Batch<T, I, S> const& batch, Wo
 }
 
 // The gradient of a pass of loss_value that filled `saved`, for the same loss, batch, reduction and ignored label. The
-// upstream factors are those of this call: Options::upstream and Batch::upstream. No workspace.
+// upstream factors are those of this call: Options::upstream and Batch::upstream. gradient: B x C, or the cosines themselves (not with
+// Write::accumulate); saved: B; scale_gradient, margin_gradient: B or empty. No workspace.
 template <class B, class L, class T, class I, class S, class V, class G>
 void loss_gradient(B const& backend, L const& loss, Batch<T, I, S> const& batch, V const& saved, G&& gradient,
                    Options const& options = {}, VectorView<computed<T>, S> scale_gradient = {},
@@ -187,6 +186,7 @@ void loss_gradient(B const& backend, L const& loss, Batch<T, I, S> const& batch,
     detail::expect_batch(backend, loss, batch, options);
     detail::expect_shape("gradient", g, rows, cols);
     detail::expect_size("saved", rows_saved, rows);
+    detail::expect_memory(backend, detail::extent("saved", rows_saved));
     detail::expect_same_or_apart("cosines", batch.cosines, "gradient", g, !accumulate);
     detail::expect_outputs(backend, batch, g, WorkspaceIn<S>{}, Outputs<computed<T>, S>{{}, scale_gradient, {}, margin_gradient});
     detail::expect_all_apart({detail::extent("gradient", g), detail::extent("saved", rows_saved),
@@ -201,7 +201,7 @@ void loss_gradient(B const& backend, L const& loss, Batch<T, I, S> const& batch,
   }
 }
 
-// What fits none of them.
+// Overload for arguments that fit no call above: its static_assert says which call is meant.
 template <class B, class L>
 auto loss_and_gradient(B const&, L const&, detail::Anything, detail::Anything, detail::Anything, Options const& = {},
                        detail::Anything = {}) {

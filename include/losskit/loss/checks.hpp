@@ -26,7 +26,7 @@ Extent extent(char const* name, VectorView<T, S> v) {
   return {name, reinterpret_cast<std::byte const*>(v.data), reinterpret_cast<std::byte const*>(v.data ? v.data + v.size : v.data)};
 }
 
-// Does the backend reach this memory? Only a device's has to ask.
+// MemoryError unless the backend reaches this memory. Only a device's has to ask.
 template <class B>
 void expect_memory(B const& backend, Extent const& e) {
   if constexpr (requires { backend.reaches(e.begin); })
@@ -34,7 +34,12 @@ void expect_memory(B const& backend, Extent const& e) {
       fail<MemoryError>("%s: %p is host memory, which the device cannot reach", e.name, static_cast<void const*>(e.begin));
 }
 
-// What is empty overlaps nothing, wherever it points.
+template <class B, std::size_t n>
+void expect_memory(B const& backend, Extent const (&all)[n]) {
+  for (Extent const& e : all) expect_memory(backend, e);
+}
+
+// An empty extent overlaps nothing, wherever it points.
 inline bool overlap(Extent const& a, Extent const& b) {
   return a.begin < a.end && b.begin < b.end && a.begin < b.end && b.begin < a.end;
 }

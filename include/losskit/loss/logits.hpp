@@ -95,7 +95,7 @@ struct LogitsBackwardRow {
 
 }  // namespace detail
 
-// Logits s psi(c_y), s r(c_j), for a softmax that lives elsewhere. `z` may be the cosines themselves. An ignored row has no
+// Logits s psi(c_y), s r(c_j), for a softmax that lives elsewhere. `z`: B x C, or the cosines themselves. An ignored row has no
 // target: all its classes are rest, with none above the threshold. Weights do not act here. The report's loss is 0.
 //
 // Not for a SoftmaxLoss, whose logits are the caller's already; nor, backwards, for a rest rule that pulls on its threshold.
@@ -129,8 +129,8 @@ auto logits(B const& backend, L const& loss, Batch<T, I, S> const& batch, Z&& z,
   }
 }
 
-// d loss / d cosines from d loss / d logits. `gradient` may be the upstream matrix or the cosines themselves, unless it is
-// accumulated. scale_gradient: B elements or empty.
+// d loss / d cosines from d loss / d logits, both B x C. `gradient` may be the upstream matrix or the cosines themselves, unless it is
+// accumulated. Options::upstream and Batch::upstream multiply it. scale_gradient: d loss / d s_i, B elements or empty.
 template <class B, class L, class T, class I, class S, class Z, class G>
 void logits_backward(B const& backend, L const& loss, Batch<T, I, S> const& batch, Z&& logits_gradient, G&& gradient,
                      Options const& options = {}, VectorView<computed<T>, S> scale_gradient = {}) {
@@ -151,6 +151,7 @@ void logits_backward(B const& backend, L const& loss, Batch<T, I, S> const& batc
     detail::expect_batch(backend, loss, batch, options);
     detail::expect_shape("logits_gradient", dz, rows, cols);
     detail::expect_shape("gradient", g, rows, cols);
+    detail::expect_memory(backend, detail::extent("logits_gradient", dz));
     detail::expect_same_or_apart("cosines", batch.cosines, "gradient", g, !accumulate);
     detail::expect_same_or_apart("logits_gradient", dz, "gradient", g, !accumulate);
     detail::expect_apart(detail::extent("scale_gradient", scale_gradient), detail::extent("logits_gradient", dz));
@@ -163,7 +164,7 @@ void logits_backward(B const& backend, L const& loss, Batch<T, I, S> const& batc
   }
 }
 
-// What fits neither.
+// Overload for arguments that fit no call above: its static_assert says which call is meant.
 template <class B, class L>
 auto logits(B const&, L const&, detail::Anything, detail::Anything, detail::Anything, Options const& = {}) {
   detail::expect_call<B, L>();

@@ -1,7 +1,7 @@
 // The calls for point losses: loss and gradient of every (prediction, truth), or the loss only, over vectors or matrices.
 //
 // Each call checks its arguments first and throws before it writes: ShapeError, StrideError, ParameterError (weights),
-// AliasError, WorkspaceError. Nothing is allocated; the bits do not depend on the number of threads. Over a device's memory a
+// AliasError, WorkspaceError, MemoryError. Nothing is allocated; the bits do not depend on the number of threads. Over a device's memory a
 // call only enqueues and returns a Pending<PointReport>; weights are then not checked.
 #pragma once
 #include <type_traits>
@@ -16,7 +16,7 @@
 namespace losskit {
 
 struct PointOptions {
-  Reduction reduction = Reduction::mean;  // mean: over elements; batch_mean: sum / rows, as for key points
+  Reduction reduction = Reduction::mean;  // mean: over elements; batch_mean: sum / rows (1 for vectors); none: as sum
   double upstream = 1;                    // multiplies the gradient, not the loss
   Write write = Write::assign;
 };
@@ -28,9 +28,9 @@ struct PointOutputs {
 };
 
 struct PointReport {
-  double loss = 0;
+  double loss = 0;        // reduced
   idx elements = 0;
-  idx truth_clamped = 0;  // truths outside [0, 1], for losses that are defined there only
+  idx truth_clamped = 0;  // truths outside [0, 1], of losses that are defined on it only (AdaptiveWingLoss)
   idx non_finite = 0;     // elements whose loss is NaN or infinite
 };
 
@@ -222,7 +222,7 @@ auto run_points(B const& backend, L const& loss, MatrixView<S const, Space> x, M
   return backend.given(report);
 }
 
-// An empty view is null and 0 x 0. Null with a shape is a mistake.
+// An empty view is null and 0 x 0. Null with a shape is a ShapeError.
 template <class T, class Space>
 void expect_shape_or_none(char const* name, MatrixView<T, Space> m, idx rows, idx cols) {
   if (m.data || m.rows != 0 || m.cols != 0) expect_shape(name, m, rows, cols);
@@ -290,7 +290,7 @@ auto loss_and_gradient(B const& backend, L const& loss, P&& prediction, Q&& trut
   return detail::run_points<true, B, L, S, Space>(backend, loss, x, y, g, workspace, options, extra);
 }
 
-// Loss only.
+// Loss only; arguments and errors as above.
 template <class B, class L, class P, class Q, class S = detail::Element<P>>
 auto loss_value(B const& backend, L const& loss, P&& prediction, Q&& truth, WorkspaceIn<typename B::space> workspace,
                 PointOptions const& options = {}, PointOutputs<S, typename B::space> const& extra = {}) {
@@ -307,7 +307,7 @@ auto loss_value(B const& backend, L const& loss, P&& prediction, Q&& truth, Work
   return detail::run_points<false, B, L, S, Space>(backend, loss, x, y, MatrixView<S, Space>{}, workspace, options, extra);
 }
 
-// What fits neither.
+// Overload for arguments that fit no call above: its static_assert says which call is meant.
 template <class B, class L>
 auto loss_and_gradient(B const&, L const&, detail::Anything, detail::Anything, detail::Anything, detail::Anything, PointOptions const& = {},
                        detail::Anything = {}) {

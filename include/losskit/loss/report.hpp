@@ -20,7 +20,7 @@ struct BatchRows {
   Batch<S, I, Space> batch;
   Options options;
   double loss_scale;
-  NumberRange margin_numbers, rest_numbers;  // what the policies take
+  Interval margin_numbers, rest_numbers;  // what the policies take
 
   LOSSKIT_HD idx label(idx i) const { return static_cast<idx>(batch.labels[i]); }
   LOSSKIT_HD bool ignored(idx i) const { return label(i) == options.ignore_label; }
@@ -42,19 +42,20 @@ struct BatchRows {
   }
   LOSSKIT_HD double upstream(idx i) const { return options.upstream * (batch.upstream.data ? double(batch.upstream[i]) : 1); }
 
-  // What is wrong with row i. A host has looked before the call.
+  // What is wrong with row i, on a device; a host has checked before the rows run.
   LOSSKIT_HD Fault fault(idx i) const {
     if constexpr (!std::is_same_v<Space, host>) {
       if (ignored(i)) return {};
       if (label(i) < 0 || label(i) >= batch.cosines.cols) return {Fault::label, i, double(label(i))};
       if (double const w = weight(i); !(w >= 0 && w <= stored_number<T>::largest)) return {Fault::weight, i, w};
-      if (double const s = scale(i); !(s >= 0 && s <= options.scale_ceiling && s <= largest_scale)) return {Fault::scale, i, s};
+      if (double const s = scale(i); !(s >= 0 && s <= largest_scale && (common_scale() || s <= options.scale_ceiling)))
+        return {Fault::scale, i, s};
       if (RowContext const m = margin_context(i); m.given && !margin_numbers.contains(m.number)) return {Fault::margin, i, m.number};
       if (RowContext const r = rest_context(i); r.given && !rest_numbers.contains(r.number)) return {Fault::rest, i, r.number};
     }
     return {};
   }
-  // Has row i neither loss nor gradient?
+  // Whether row i is ignored or faulty: no loss, a zero gradient.
   LOSSKIT_HD bool skipped(idx i) const { return ignored(i) || fault(i).what != Fault::none; }
 };
 
@@ -70,10 +71,10 @@ inline constexpr idx never_first = std::numeric_limits<idx>::max();
 
 LOSSKIT_HD inline double angle_of(double c) { return ::acos(c >= 1 ? 1.0 : c <= -1 ? -1.0 : c); }
 
-// All but the loss. Member by member: a record that is built elsewhere and copied costs more than what it holds.
+// All but the loss. Member by member: a record that is built elsewhere and then copied costs more.
 template <bool Logits, class T, class Sums>
 LOSSKIT_HD void fill(RowRecord& record, T target, Sums const& sums, OddCosines const& odd) {
-  // A target that is no number is never among the first, however few there are. -infinity has its rank among logits.
+  // A NaN or infinite target is never in the top k, however few classes there are; but a logit of -infinity has its rank.
   bool const lost = !((Logits ? target : T(::fabs(target))) <= stored_number<T>::largest);
   record.angle = Logits ? 0 : angle_of(target);
   record.above = lost ? never_first : static_cast<idx>(sums.above.v);
@@ -169,7 +170,7 @@ struct CallScratch {
   RowRecord* records;
   ValidSum* valid_sums;    // of tally
   ReportSum* report_sums;  // of tally
-  std::byte* backend;      // the rest is the backend's
+  std::byte* backend;      // the rest: the backend's scratch
 
   static std::size_t bytes(idx rows) {
     auto const parts = static_cast<std::size_t>(tally_parts(rows));
@@ -189,14 +190,14 @@ struct CallScratch {
   }
 };
 
-// Before the rows: what their sum is divided by.
+// Before the rows: the reduction's divisor.
 template <class B, class S, class I, class Space>
 void begin_call(B const& backend, BatchRows<S, I, Space> const& rows, CallScratch const& scratch) {
   idx const count = rows.batch.cosines.rows;
   tally<S>(backend, count, scratch.valid_sums, CountValid<BatchRows<S, I, Space>>{rows},
            KeepDivisor{count, rows.options.reduction, scratch.divisor});
 }
-// After them: the report, as the backend gives what lies in its memory.
+// After the rows: the report, by the backend's given.
 template <class B, class S, class I, class Space>
 auto end_call(B const& backend, BatchRows<S, I, Space> const& rows, CallScratch const& scratch) {
   idx const count = rows.batch.cosines.rows;

@@ -25,7 +25,7 @@ struct RowStart {
   RowContext rest{};
   double scale = 0;
 };
-// What multiplies a row's loss, and its gradient besides: read once the sums are known, so that no register waits with it.
+// The factors of a row's loss, and of its gradient besides: read only after the sums, so that they occupy no registers before.
 struct RowFactors {
   double weight = 0;
   double upstream = 0;  // of options and batch together; reductions are the row's to divide by
@@ -39,7 +39,7 @@ struct RowPolicies : BatchRows<S, I, Space> {
   L loss;
 
   RowPolicies(L const& l, Batch<S, I, Space> const& b, Options const& o)
-      : BatchRows<S, I, Space>{b, o, l.scale, row_numbers_of<Margin>(), row_numbers_of<Rest>()}, loss(l) {}
+      : BatchRows<S, I, Space>{b, o, l.scale, row_numbers_of(l.margin), row_numbers_of(l.rest)}, loss(l) {}
 
   LOSSKIT_HD RowStart<T> start(idx i) const {
     RowStart<T> start;
@@ -59,7 +59,7 @@ struct RowPolicies : BatchRows<S, I, Space> {
   }
 
  private:
-  // By a branch for each of the two margins: on a device the loss's own is read where the kernel's arguments lie.
+  // Two branches, not one margin chosen before: on a device the loss's own margin is then read straight from the kernel's arguments.
   LOSSKIT_HD Target<T> target(S cosine, RowContext const& row) const {
     if constexpr (requires { loss.margin.at_row(row); })
       if (row.given) return target_of(loss.margin.at_row(row), cosine);
@@ -67,7 +67,8 @@ struct RowPolicies : BatchRows<S, I, Space> {
   }
 };
 
-// The same behind pointers. It must not outlive what it points to. Rows are text for host and device; with these they run on a host.
+// The same behind pointers to functions, for hosts only (LOSSKIT_HD because the rows that call it compile for both). It must not outlive
+// what it points to.
 template <class S>
 class RowPoliciesRef {
   using D = Scalar<double>;
@@ -99,8 +100,8 @@ auto as_rows_hold(RowPolicies<L, S, I, Space> const& policies) {
 
 // --- rest rule and exponential of a call and of a row ------------------------------------------------------------------------------
 
-// go(exponential): one shift for every row where the largest scale allows it, or pairs. A device's scales are as large as the
-// caller promised.
+// go(exponential): one shift for every row where the largest scale allows it, or pairs. For a device's scales that
+// is Options::scale_ceiling.
 template <class Rest, class S, class I, class Space, class Go>
 void with_exponential(Rest const& rest, BatchRows<S, I, Space> const& rows, Go const& go) {
   using T = computed<S>;
@@ -156,7 +157,7 @@ LOSSKIT_HD void clear_row(Team& team, S* g, idx n) {
   team.each(n, [=](auto at) LOSSKIT_INLINE_LAMBDA { at.store(g, typename Team::number(0)); });
 }
 
-// Can e r' wait where the gradient will be? Not where something is added before r' multiplies.
+// Whether e r' may be kept where the gradient will be: not where a uniform term is added before the multiplication by r'.
 template <class Rest, class List>
 inline constexpr bool can_wait = !RowSums<Scalar<double>, List>::template has<RestSum> || requires { requires Rest::unit_slope; };
 
@@ -197,7 +198,7 @@ struct LossRow {
     }();
     RowState<T, Exp, List> state{start.target};
     auto const stretches = open_row(team, c, all, start.label, kept, rest, exp_of, state);
-    // Before the loss is known, so that nothing of it waits in registers.
+    // Before the loss, so that the counts leave their registers.
     team.once([&] { fill<takes_logits<Rest>>(records[i], start.target.cosine, state.sums, state.odd); });
     auto const known = after_sums(exp_of, state.sums);
     auto const objective = [this](auto log_p, auto mean_log_p) { return policies.objective(log_p, mean_log_p); };

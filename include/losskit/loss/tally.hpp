@@ -10,7 +10,7 @@ namespace losskit::inline LOSSKIT_ISA::detail {
 inline constexpr idx tally_part = 4096;
 inline constexpr idx tally_parts(idx n) { return n > 0 ? (n + tally_part - 1) / tally_part : 1; }
 
-// One part: f(sums, i) for its things.
+// One part: f(sums, i) for its items.
 template <class Sums, class F>
 struct TallyPart {
   idx n;
@@ -45,7 +45,7 @@ struct TallyEnd {
   }
 };
 
-// end(sum of f over [0, n)), by as many teams as it is worth; always cut the same way and added in the same order. `parts`:
+// end(sum of f over [0, n)), one team for each 4096 items; always cut the same way and added in the same order. `parts`:
 // tally_parts(n) sums of scratch.
 template <class T, class Sums, class B, class F, class End>
 void tally(B const& backend, idx n, Sums* parts, F const& f, End const& end) {

@@ -29,6 +29,7 @@
 // the limit is finite, +-m1^2, and returned exactly. NaN stays NaN.
 #pragma once
 #include <cmath>
+#include <numbers>
 #include <type_traits>
 
 #include "losskit/concepts.hpp"
@@ -39,7 +40,7 @@ namespace losskit::inline LOSSKIT_ISA {
 
 template <class PastPi = Monotone, class Mode = Exact>
 class AngularMargin {
-  static constexpr double pi = 3.14159265358979323846;
+  static constexpr double pi = std::numbers::pi;
   template <class Rule>
   static constexpr bool is = std::is_same_v<PastPi, Rule>;
 
@@ -47,11 +48,8 @@ class AngularMargin {
   using past_pi = PastPi;
   using gradient_mode = Mode;
 
-  // Factor m1 on the angle in (0, 16], angle m2 in (-pi, pi) radians, cosine m3 finite; `who` names the margin in errors.
+  // Factor m1 on the angle, angle m2 in radians, cosine m3, each in the range of the margin that `who` names in errors.
   AngularMargin(char const* who, double m1, double m2, double m3, PastPi rule = PastPi{}) : AngularMargin(Unchecked{}, m1, m2, m3, rule) {
-    if (!(m1 > 0 && m1 <= 16)) fail<ParameterError>("%s: m1 = %g is outside (0, 16]", who, m1);
-    if (!(m2 > -pi && m2 < pi)) fail<ParameterError>("%s: m2 = %g is outside (-pi, pi) radians", who, m2);
-    if (!std::isfinite(m3)) fail<ParameterError>("%s: m3 = %g is not finite", who, m3);
     if ((is<LegacyLinear> || is<FallToCosine> || is<Easy>)&&m1 != 1)
       fail<ParameterError>("%s: the rule %s is published for m1 = 1 only, not m1 = %g; use Monotone", who, PastPi::name, m1);
   }
@@ -66,7 +64,7 @@ class AngularMargin {
     return margin_jet(c).target;
   }
 
-  // That, and cos(phi) - m3 with no rule past pi, from one angle. The parameter is m2.
+  // psi, and the threshold cos(phi) - m3 without the rule past pi, from one angle. The parameter is m2, in radians.
   template <Number X>
   LOSSKIT_HD MarginJet<X> margin_jet(X c) const {
     X const v = min(max(c, X(-1)), X(1));
@@ -95,14 +93,14 @@ class AngularMargin {
     return {};
   }
 
-  // Does psi promise never to fall as the cosine rises?
+  // Whether psi never falls as the cosine rises.
   static constexpr bool monotone = is<Monotone> || is<ContinuousLinear>;
 
  protected:
   // For a row's own margin, on host and device: the call has checked it.
   struct Unchecked {};
   LOSSKIT_HD AngularMargin(Unchecked, double m1, double m2, double m3, PastPi rule) : m1_(m1), m2_(m2), m3_(m3), rule_(rule) {
-    m1 = hidden(m1), m2 = hidden(m2);  // what the library makes of them, not the compiler
+    m1 = hidden(m1), m2 = hidden(m2);  // cos and sin are the library's, never folded by the compiler
     double const whole = ::floor(m1), turn = ::fmod(whole, 2.0) == 0 ? 1 : -1, part = multiply_add(m1 - whole, pi, m2);
     near_ = {::cos(m2), ::sin(m2), m2, 0, 1};
     far_ = {turn * ::cos(part), turn * ::sin(part), part, whole, turn};
@@ -114,7 +112,6 @@ class AngularMargin {
     break_ = (pi - m2) / m1 < pi ? (m1 == 1 ? -near_.cos : ::cos((pi - m2) / m1)) : -2;
   }
   LOSSKIT_HD PastPi rule() const { return rule_; }
-  static constexpr NumberRange angles{-3.1415926535897927, 3.1415926535897927};  // (-pi, pi)
 
  private:
   struct Pole { double cos, sin, rest, turns, sign; };  // P = turns pi + rest, cos(P) = sign cos(rest), sin(P) = sign sin(rest)
@@ -129,14 +126,14 @@ class AngularMargin {
     X const side = upper ? 1 : -1;
     if (m1_ == 1 || (sizeof(typename X::scalar) == 8 && m1_ == ::floor(m1_))) {
       X cos_t = a, sin_t = s;  // of m1 t
-      int h = 0;               // its half turns: a step of less than one has ended each time that the sine changes its sign
+      int h = 0;               // half turns of m1 t: t is at most half of one, so each change of the sine's sign is one more
       for (int i = 1; i < m1_; ++i) {
         bool const below = sin_t < 0;
         X const next = multiply_add(a, cos_t, -(s * sin_t));
         sin_t = multiply_add(a, sin_t, s * cos_t), cos_t = next;
         h += (sin_t < 0) != below;
       }
-      // phi - m2 is in half turn k of its own; m2 may carry phi into the next one, or back into the one before: its sine tells
+      // k: the half turn of phi - m2. m2 may carry phi into the next one, or back into the one before: the sign of its sine shows it
       int const k = upper ? h : static_cast<int>(m1_) - 1 - h;
       X const y = multiply_add(X(p.sin), cos_t, side * p.cos * sin_t);
       bool const carried = m2_ != 0 && (y < 0) != (k % 2 == 1);

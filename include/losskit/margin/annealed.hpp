@@ -6,9 +6,6 @@
 // The slope is at least lambda / (1 + lambda) where M is monotone: annealing removes the flat spots of SphereMargin.
 // lambda comes from a schedule (schedule/lambda.hpp); lambda = 0 is M itself. Kinks are those of M.
 #pragma once
-#include <cmath>
-
-#include "losskit/core/expects.hpp"
 #include "losskit/margin/sphere.hpp"
 
 namespace losskit::inline LOSSKIT_ISA {
@@ -21,10 +18,10 @@ class Annealed {
   static constexpr char const* name = "Annealed";
   static constexpr bool monotone = M::monotone;
 
-  // The paper's final lambda = 5. Throws ParameterError for a negative lambda or NaN.
-  explicit Annealed(M margin = M{}, double lambda = 5) : margin_(margin), lambda_(lambda) {
-    if (!(lambda >= 0 && std::isfinite(lambda))) fail<ParameterError>("Annealed: lambda = %g is not a finite number >= 0", lambda);
-  }
+  // The paper's final lambda. Throws ParameterError outside the range.
+  static constexpr Parameter parameters[] = {{"lambda", "", 5, Interval::not_negative()}};
+  explicit Annealed(M margin = M{}, double lambda = parameters[0].standard)
+      : margin_(margin), lambda_(checked(name, parameters[0], lambda)) {}
 
   template <Number X>
   LOSSKIT_HD Jet<X> target(X c) const {

@@ -16,12 +16,14 @@ class CosMargin : public AngularMargin<PastPi, Mode> {
 
  public:
   static constexpr char const* name = "CosMargin";
-  // The papers' m = 0.35. Throws ParameterError unless finite.
-  explicit CosMargin(double m = 0.35, PastPi rule = PastPi{}) : Angular(name, 1, 0, m, rule) {}
+  // The papers' m. Throws ParameterError outside the range.
+  static constexpr Parameter parameters[] = {{"m", "cosine", 0.35, Interval::finite()}};
+  explicit CosMargin(double m = parameters[0].standard, PastPi rule = PastPi{})
+      : Angular(name, 1, 0, checked(name, parameters[0], m), rule) {}
 
   // A margin a row (Batch::margins): m_i a cosine, finite. d psi / d m = -1, and 0 where Easy leaves the margin out.
   LOSSKIT_HD CosMargin at_row(RowContext const& row) const { return CosMargin(typename Angular::Unchecked{}, row.number, this->rule()); }
-  static constexpr NumberRange row_numbers{-1e300, 1e300};
+  static constexpr Interval row_numbers = parameters[0].range;
   template <Number X>
   LOSSKIT_HD MarginJet<X> margin_jet(X c) const {
     auto jet = Angular::margin_jet(c);

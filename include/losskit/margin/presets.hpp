@@ -11,7 +11,7 @@
 namespace losskit::inline LOSSKIT_ISA {
 namespace presets {
 
-inline constexpr double degree = 3.14159265358979323846 / 180;
+inline constexpr double degree = 3.14159265358979323846 / 180;  // in radians
 
 // pytorch-metric-learning, ArcFaceLoss: the margin is in degrees, 28.6 (0.499164 rad). Scale 64.
 inline ArcMargin<LegacyLinear> pytorch_metric_learning_arcface(double degrees = 28.6) { return ArcMargin<LegacyLinear>(degrees * degree); }
@@ -61,7 +61,8 @@ inline ArcMargin<FallToCosine> facex_zoo_arcface(double m = 0.35) { return ArcMa
 // at 1 - 1e-4, with no slope beyond, which no value here repeats.) Scale 64.
 inline ArcMargin<Clamp> adaface_repository_arcface(double m = 0.5) { return ArcMargin<Clamp>(m, Clamp(1e-4)); }
 
-// xialuxi/arcface-caffe, CosinAddm. But for c = 1, where its slope is 1 on the CPU and its GPU leaves the logit as it is. Scale 64.
+// xialuxi/arcface-caffe, CosinAddm. They differ at c = 1, where the peer's slope is 1 on the CPU and its GPU leaves the logit as it
+// is. Scale 64.
 inline ArcMargin<LegacyLinear> xialuxi_caffe(double m = 0.5) { return ArcMargin<LegacyLinear>(m); }
 // happynear/caffe-windows, LabelSpecificAdd (AM-Softmax): the margin only where c > m.
 inline CosMargin<Easy> happynear_caffe(double m = 0.35) { return CosMargin<Easy>(m, Easy(m)); }

@@ -16,8 +16,10 @@ template <class PastPi = Monotone, class Mode = Exact>
 class SphereMargin : public AngularMargin<PastPi, Mode> {
  public:
   static constexpr char const* name = "SphereMargin";
-  // The paper's m = 4. Throws ParameterError outside (0, 16].
-  explicit SphereMargin(double m = 4, PastPi rule = PastPi{}) : AngularMargin<PastPi, Mode>(name, m, 0, 0, rule) {}
+  // The paper's m. Throws ParameterError outside the range.
+  static constexpr Parameter parameters[] = {{"m", "", 4, {0, 16, false}}};
+  explicit SphereMargin(double m = parameters[0].standard, PastPi rule = PastPi{})
+      : AngularMargin<PastPi, Mode>(name, checked(name, parameters[0], m), 0, 0, rule) {}
 };
 
 }  // namespace losskit::inline LOSSKIT_ISA

@@ -10,10 +10,7 @@
 // q = -expm1(log p) keeps its digits near p = 1, and q^gamma (not q^(gamma - 1)) is all that is raised: no gamma makes a NaN.
 // This is the softmax form of one weight per row; the per-class sigmoid form is SigmoidFocalLoss.
 #pragma once
-#include <cmath>
-
 #include "losskit/concepts.hpp"
-#include "losskit/core/expects.hpp"
 
 namespace losskit::inline LOSSKIT_ISA {
 
@@ -21,11 +18,10 @@ class FocalLoss {
  public:
   static constexpr char const* name = "FocalLoss";
 
-  // The paper's gamma = 2. Throws ParameterError for gamma < 0, alpha <= 0 or a value that is not finite.
-  explicit FocalLoss(double gamma = 2, double alpha = 1) : gamma_(gamma), alpha_(alpha) {
-    if (!(gamma >= 0 && std::isfinite(gamma))) fail<ParameterError>("FocalLoss: gamma = %g is not a finite number >= 0", gamma);
-    if (!(alpha > 0 && std::isfinite(alpha))) fail<ParameterError>("FocalLoss: alpha = %g is not a finite number > 0", alpha);
-  }
+  // The paper's gamma. Throws ParameterError outside the ranges.
+  static constexpr Parameter parameters[] = {{"gamma", "", 2, Interval::not_negative()}, {"alpha", "", 1, Interval::positive()}};
+  explicit FocalLoss(double gamma = parameters[0].standard, double alpha = parameters[1].standard)
+      : gamma_(checked(name, parameters[0], gamma)), alpha_(checked(name, parameters[1], alpha)) {}
 
   template <Number X>
   LOSSKIT_HD Jet<X> operator()(X log_p) const {

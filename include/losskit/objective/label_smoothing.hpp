@@ -7,7 +7,6 @@
 // eps in [0, 1]; 0 is CrossEntropy. Linear: no kink, no limit. By the logits: dL/dz_j = p_j - (1 - eps) [j = y] - eps / C.
 #pragma once
 #include "losskit/concepts.hpp"
-#include "losskit/core/expects.hpp"
 
 namespace losskit::inline LOSSKIT_ISA {
 
@@ -15,10 +14,9 @@ class LabelSmoothing {
  public:
   static constexpr char const* name = "LabelSmoothing";
 
-  // The paper's eps = 0.1. Throws ParameterError outside [0, 1].
-  explicit LabelSmoothing(double epsilon = 0.1) : epsilon_(epsilon) {
-    if (!(epsilon >= 0 && epsilon <= 1)) fail<ParameterError>("LabelSmoothing: epsilon = %g is outside [0, 1]", epsilon);
-  }
+  // The paper's eps. Throws ParameterError outside the range.
+  static constexpr Parameter parameters[] = {{"epsilon", "", 0.1, Interval::closed(0, 1)}};
+  explicit LabelSmoothing(double epsilon = parameters[0].standard) : epsilon_(checked(name, parameters[0], epsilon)) {}
 
   template <Number X>
   LOSSKIT_HD ObjectiveJet<X> operator()(X log_p, X mean_log_p) const {

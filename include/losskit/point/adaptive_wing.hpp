@@ -17,7 +17,6 @@
 #include <cmath>
 
 #include "losskit/concepts.hpp"
-#include "losskit/core/expects.hpp"
 #include "losskit/core/math.hpp"
 
 namespace losskit::inline LOSSKIT_ISA {
@@ -27,14 +26,22 @@ class AdaptiveWingLoss {
   static constexpr char const* name = "AdaptiveWingLoss";
   static constexpr bool truth_in_unit_interval = true, long_chain = true;
 
-  // The paper's alpha = 2.1, omega = 14, eps = 1, theta = 0.5. Throws ParameterError outside the ranges above.
-  explicit AdaptiveWingLoss(double alpha = 2.1, double omega = 14, double eps = 1, double theta = 0.5)
-      : head_(as_float(alpha - 1)), tail_(alpha - 1 - head_), steep_head_(as_float(alpha * omega / eps)),
-        steep_tail_(alpha * omega / eps - steep_head_), omega_(omega), eps_(eps), theta_(theta) {
-    if (!(alpha > 2 && alpha <= 1e3)) fail<ParameterError>("AdaptiveWingLoss: alpha = %g is outside (2, 1000]", alpha);
-    if (!(omega >= 1e-9 && omega <= 1e9)) fail<ParameterError>("AdaptiveWingLoss: omega = %g is outside [1e-9, 1e9]", omega);
-    if (!(eps >= 1e-9 && eps <= 1e9)) fail<ParameterError>("AdaptiveWingLoss: eps = %g is outside [1e-9, 1e9]", eps);
-    if (!(theta >= 1e-9 && theta <= 1e9)) fail<ParameterError>("AdaptiveWingLoss: theta = %g is outside [1e-9, 1e9]", theta);
+  // The paper's numbers. Throws ParameterError outside the ranges.
+  static constexpr Parameter parameters[] = {{"alpha", "", 2.1, {2, 1e3, false}},
+                                             {"omega", "", 14, Interval::closed(1e-9, 1e9)},
+                                             {"eps", "heat", 1, Interval::closed(1e-9, 1e9)},
+                                             {"theta", "heat", 0.5, Interval::closed(1e-9, 1e9)}};
+  explicit AdaptiveWingLoss(double alpha = parameters[0].standard, double omega = parameters[1].standard,
+                            double eps = parameters[2].standard, double theta = parameters[3].standard)
+      : head_(as_float(alpha - 1)),
+        tail_(alpha - 1 - head_),
+        steep_head_(as_float(alpha * omega / eps)),
+        steep_tail_(alpha * omega / eps - steep_head_),
+        omega_(omega),
+        eps_(eps),
+        theta_(theta) {
+    checked(name, parameters[0], alpha), checked(name, parameters[1], omega);
+    checked(name, parameters[2], eps), checked(name, parameters[3], theta);
   }
 
   template <Number X>
@@ -49,7 +56,7 @@ class AdaptiveWingLoss {
     return {multiply_add(slope, a - b, value), copysign(slope, d)};
   }
 
-  constexpr Kinks kinks() const { return {{0}, 1}; }
+  constexpr Kinks kinks() const { return {{0}, 1}; }  // no jump: where q < 2 the second derivative is infinite there
 
  private:
   static double as_float(double x) { return static_cast<double>(static_cast<float>(x)); }

@@ -24,10 +24,12 @@ class SigmoidFocalLoss {
   static constexpr double no_alpha = -1;
   static constexpr bool long_chain = true;
 
-  // The paper's gamma = 2, alpha = 0.25. Throws ParameterError outside the ranges above.
-  explicit SigmoidFocalLoss(double gamma = 2, double alpha = 0.25)
+  // The paper's numbers. Throws ParameterError outside the ranges; of alpha those below 0 are no_alpha alone.
+  static constexpr Parameter parameters[] = {{"gamma", "", 2, Interval::closed(0, 1e3)},
+                                             {"alpha", "", 0.25, Interval::closed(no_alpha, 1)}};
+  explicit SigmoidFocalLoss(double gamma = parameters[0].standard, double alpha = parameters[1].standard)
       : gamma_(gamma), hit_(alpha == no_alpha ? 1 : alpha), miss_(alpha == no_alpha ? 1 : 1 - alpha) {
-    if (!(gamma >= 0 && gamma <= 1e3)) fail<ParameterError>("SigmoidFocalLoss: gamma = %g is outside [0, 1000]", gamma);
+    checked(name, parameters[0], gamma);
     if (!((alpha >= 0 && alpha <= 1) || alpha == no_alpha))
       fail<ParameterError>("SigmoidFocalLoss: alpha = %g is outside [0, 1] and not no_alpha = -1", alpha);
     for (int i = 0; i <= 4; ++i)
@@ -50,7 +52,7 @@ class SigmoidFocalLoss {
   }
 
  private:
-  // a (q + q_low)^gamma, q_low below an ulp of q. The square is rounded once. 1e-37: q may be 0.
+  // a (q + q_low)^gamma, |q_low| below an ulp of q. The square is rounded once. The floor of 1e-37 avoids 0 / 0 where q = 0.
   template <class X>
   LOSSKIT_HD LOSSKIT_INLINE X faded(X a, X q, X q_low) const {
     X const b = a * q, b_low = multiply_add(a, q_low, multiply_add(a, q, -b)),

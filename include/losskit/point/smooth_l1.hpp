@@ -12,7 +12,6 @@
 // of detectors.
 #pragma once
 #include "losskit/concepts.hpp"
-#include "losskit/core/expects.hpp"
 
 namespace losskit::inline LOSSKIT_ISA {
 
@@ -20,10 +19,9 @@ class SmoothL1Loss {
  public:
   static constexpr char const* name = "SmoothL1Loss";
 
-  // sigma = 1 as published. Throws ParameterError outside [1e-9, 1e9].
-  explicit SmoothL1Loss(double sigma = 1) : sigma2_(sigma * sigma) {
-    if (!(sigma >= 1e-9 && sigma <= 1e9)) fail<ParameterError>("SmoothL1Loss: sigma = %g is outside [1e-9, 1e9]", sigma);
-  }
+  // sigma as published. Throws ParameterError outside the range.
+  static constexpr Parameter parameters[] = {{"sigma", "1/sqrt(coordinate)", 1, Interval::closed(1e-9, 1e9)}};
+  explicit SmoothL1Loss(double sigma = parameters[0].standard) : sigma2_(checked(name, parameters[0], sigma) * sigma) {}
 
   template <Number X>
   LOSSKIT_HD LOSSKIT_INLINE Jet<X> operator()(X prediction, X truth) const {
@@ -39,10 +37,9 @@ class HuberLoss {
  public:
   static constexpr char const* name = "HuberLoss";
 
-  // delta = 1 makes it SmoothL1Loss(1). Throws ParameterError outside [1e-9, 1e9].
-  explicit HuberLoss(double delta = 1) : delta_(delta) {
-    if (!(delta >= 1e-9 && delta <= 1e9)) fail<ParameterError>("HuberLoss: delta = %g is outside [1e-9, 1e9]", delta);
-  }
+  // delta = 1 makes it SmoothL1Loss(1). Throws ParameterError outside the range.
+  static constexpr Parameter parameters[] = {{"delta", "coordinate", 1, Interval::closed(1e-9, 1e9)}};
+  explicit HuberLoss(double delta = parameters[0].standard) : delta_(checked(name, parameters[0], delta)) {}
 
   template <Number X>
   LOSSKIT_HD LOSSKIT_INLINE Jet<X> operator()(X prediction, X truth) const {

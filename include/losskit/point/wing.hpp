@@ -12,7 +12,6 @@
 #include <cmath>
 
 #include "losskit/concepts.hpp"
-#include "losskit/core/expects.hpp"
 
 namespace losskit::inline LOSSKIT_ISA {
 
@@ -20,11 +19,13 @@ class WingLoss {
  public:
   static constexpr char const* name = "WingLoss";
 
-  // The paper's w = 10, eps = 2. Throws ParameterError outside the ranges above.
-  explicit WingLoss(double w = 10, double eps = 2) : w_(w), eps_(eps), c_(multiply_add(-w, std::log1p(hidden(w / eps)), w)) {
-    if (!(w >= 1e-9 && w <= 1e9)) fail<ParameterError>("WingLoss: w = %g is outside [1e-9, 1e9]", w);
-    if (!(eps >= 1e-9 && eps <= 1e9)) fail<ParameterError>("WingLoss: eps = %g is outside [1e-9, 1e9]", eps);
-  }
+  // The paper's numbers. Throws ParameterError outside the ranges.
+  static constexpr Parameter parameters[] = {{"w", "coordinate", 10, Interval::closed(1e-9, 1e9)},
+                                             {"eps", "coordinate", 2, Interval::closed(1e-9, 1e9)}};
+  explicit WingLoss(double w = parameters[0].standard, double eps = parameters[1].standard)
+      : w_(checked(name, parameters[0], w)),
+        eps_(checked(name, parameters[1], eps)),
+        c_(multiply_add(-w, std::log1p(hidden(w / eps)), w)) {}
 
   template <Number X>
   LOSSKIT_HD LOSSKIT_INLINE Jet<X> operator()(X prediction, X truth) const {

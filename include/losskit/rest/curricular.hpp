@@ -10,12 +10,11 @@
 #include <cmath>
 
 #include "losskit/concepts.hpp"
-#include "losskit/core/expects.hpp"
 
 namespace losskit {
 
 struct CurricularState {
-  double t;
+  double t;       // in [-1, 1]
   idx steps = 0;  // batches seen
 };
 
@@ -29,11 +28,10 @@ class CurricularRest {
   using State = CurricularState;
   using Statistics = TargetStatistics;
 
-  // t in [-1, 1]; momentum = alpha in [0, 1]. Throws ParameterError otherwise.
-  explicit CurricularRest(double t = 0, double momentum = 0.01) : t_(t), momentum_(momentum) {
-    if (!row_numbers.contains(t)) fail<ParameterError>("CurricularRest: t = %g is outside [-1, 1]", t);
-    if (!(momentum >= 0 && momentum <= 1)) fail<ParameterError>("CurricularRest: momentum = %g is outside [0, 1]", momentum);
-  }
+  // momentum: the paper's alpha. Throws ParameterError outside the ranges.
+  static constexpr Parameter parameters[] = {{"t", "cosine", 0, Interval::closed(-1, 1)}, {"momentum", "", 0.01, Interval::closed(0, 1)}};
+  explicit CurricularRest(double t = parameters[0].standard, double momentum = parameters[1].standard)
+      : t_(checked(name, parameters[0], t)), momentum_(checked(name, parameters[1], momentum)) {}
   LOSSKIT_HD double bound() const { return 2; }
   LOSSKIT_HD double lowest() const { return -1; }
 
@@ -43,17 +41,17 @@ class CurricularRest {
     return select(c > threshold, Jet<X>{c * (t + c), multiply_add(X(2), c, t)}, Jet<X>{c, X(1)});
   }
 
-  // t of a row, from Batch::rest: on a device that of a state which stays there.
+  // t of a row, in [-1, 1], from Batch::rest: on a device the t of a state in its memory.
   LOSSKIT_HD CurricularRest at_row(RowContext const& row) const {
     CurricularRest one = *this;
     one.t_ = row.number;
     return one;
   }
-  static constexpr NumberRange row_numbers{-1, 1};
+  static constexpr Interval row_numbers = parameters[0].range;
 
   State start() const { return {t_}; }
   CurricularRest at(State const& state) const { return CurricularRest(state.t, momentum_); }
-  // Pure. No rows, or a mean that is not finite, keep t.
+  // Pure. With no rows, or a mean outside [-1, 1] or NaN, t stays.
   LOSSKIT_HD State next(State state, TargetStatistics const& batch) const {
     ++state.steps;
     if (batch.rows > 0 && ::fabs(batch.mean_target_cosine) <= 1)

@@ -7,11 +7,9 @@
 // t >= 0, a cosine; the mask is not differentiated. r jumps at c = T by t (c + 1), or t. At the kink the slope is that of c.
 // Over [-1, 1], r lies in [-1, 1 + 2t], or [-1, 1 + t]. FaceX-Zoo's weight w is t = w - 1. MV-Softmax with a margin of 0 is SV-Softmax.
 #pragma once
-#include <cmath>
 #include <type_traits>
 
 #include "losskit/concepts.hpp"
-#include "losskit/core/expects.hpp"
 
 namespace losskit::inline LOSSKIT_ISA {
 
@@ -27,10 +25,9 @@ class HardNegatives {
   static constexpr bool unit_slope = !adaptive;
   using weight = Weight;
 
-  // The paper's t = 0.2. Throws ParameterError unless finite and >= 0.
-  explicit HardNegatives(double t = 0.2) : t_(t) {
-    if (!(t >= 0 && std::isfinite(t))) fail<ParameterError>("HardNegatives: t = %g is not a finite number >= 0", t);
-  }
+  // The paper's t. Throws ParameterError outside the range.
+  static constexpr Parameter parameters[] = {{"t", "cosine", 0.2, Interval::not_negative()}};
+  explicit HardNegatives(double t = parameters[0].standard) : t_(checked(name, parameters[0], t)) {}
   LOSSKIT_HD double bound() const { return adaptive ? 1 + 2 * t_ : 1 + t_; }
   LOSSKIT_HD double lowest() const { return -1; }
 

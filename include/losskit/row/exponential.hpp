@@ -32,7 +32,7 @@ struct Bounded {
   static constexpr bool paired = false;
   T k, k_low, h;
 
-  // The same for numbers of type X: a constant is spread over a packet once, not once an element.
+  // The same for numbers of type X: a constant is broadcast to a packet once, not once an element.
   template <class X>
   LOSSKIT_HD Bounded<X> of_numbers() const { return {X(k), X(k_low), X(h)}; }
   template <class X>
@@ -42,8 +42,8 @@ struct Bounded {
   LOSSKIT_HD double shift() const { return product(double(h), ln2); }
   LOSSKIT_HD double shift_above(double psi) const { return multiply_add(-scale(), psi, shift()); }
 
-  // The largest power of two in use, one below the type's own. In double less by 76: s / Z is a double too, and weights and
-  // upstream factors multiply it.
+  // The largest exponent of two in use, one below the type's own: 126 in float. In double less by 76, 946: s / Z is a double too, and
+  // weights and upstream factors multiply it.
   static constexpr double last = std::numeric_limits<T>::max_exponent - 2 - (sizeof(T) == 8 ? 76 : 0);
 
   LOSSKIT_HD static bool serves(double s, RestRange rest, double classes) {
@@ -60,10 +60,11 @@ struct Bounded {
   }
 };
 
-// e = 2^(k (r - m) - h), relative to a large logit of the row: r = top has about e = 1. In float a small logit is taken as a whole
-// exponent h with m = 0, and a product that is not rounded. Beyond twice the slack m = top, and r - m is exact for every r that counts:
-// those within the slack above it are less than a factor of two apart, and so are those below but for the ones that are 2^-slack of it.
-// In double m = top always: k is rounded, and the smaller its factor the better. What is 2^-127 (double: 2^-1023) of top and less is 0.
+// e = 2^(k (r - m) - h), relative to a large logit of the row: e is about 1 at r = top. In float a logit of at most twice the slack (in
+// base 2) becomes a whole exponent h with m = 0, and the product k r is not rounded. Beyond, m = top and h = 0; r - m is exact for every
+// r that counts: those up to the slack above top are within a factor of two of it, and so are those below, except where e < 2^-slack.
+// In double m = top always: k is rounded, and a smaller factor r - m makes that error smaller. An e of 2^-127 (double: 2^-1023) or less
+// is 0.
 template <class T>
 struct Paired {
   static constexpr bool paired = true;

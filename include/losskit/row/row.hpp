@@ -34,8 +34,8 @@ struct Classes {
 
 // --- 1. target -----------------------------------------------------------------------------------------------------------------
 
-// A row's target: its cosine as stored, psi and its slope, and the threshold that rest rules compare with. Once a row, in
-// double, with the slope's end taken where the stored type has it.
+// A row's target: its cosine as stored, psi and its slope, and the threshold that rest rules compare with. Computed once a row, in
+// double; for |c| >= 1 the slope is that at the stored type's nearest number below 1.
 template <class T>
 struct Target {
   T cosine;
@@ -81,7 +81,7 @@ struct RowState {
 
 struct Nothing {};
 
-// What is done with each class. `kept`: where the team lets e wait, or Nothing where no gradient follows from it.
+// What is done with each class. `kept`: where the team keeps e r', or Nothing where e is not kept.
 template <class X, class Rest, class Exp, class Kept, class List>
 class OpenClass {
  public:
@@ -96,7 +96,7 @@ class OpenClass {
     X const e = but_e(sums, at, raw, x);
     sums.z = sums.z + e;
   }
-  // Four packets: their e are added to each other first, so that thousands of equal ones lose little.
+  // Four packets: their e are summed first, so that a running sum of thousands of equal e rounds less often.
   template <class At>
   LOSSKIT_INLINE void four(Sums& sums, At const& at, idx width, X x0, X x1, X x2, X x3) const {
     X const e0 = but_e(sums, at, x0, x0), e1 = but_e(sums, At{at.j + width}, x1, x1);
@@ -104,8 +104,8 @@ class OpenClass {
     sums.z = sums.z + ((e0 + e1) + (e2 + e3));
   }
 
-  // What a pair needs: r, to find the largest of the classes that come next; and e relative to that from then on, unless it is
-  // relative to one already that reaches so far.
+  // For pairs (team/cosines.hpp): r, of which the largest of the next classes is sought; e is relative to that from then on, unless
+  // the logit that it is relative to is at most Paired::slack below.
   LOSSKIT_HD LOSSKIT_INLINE X rest_of(X x) const { return rest_.rest(x, threshold_).value; }
   LOSSKIT_HD bool reaches(double top) const { return relative_ && exp_of_.reaches(top); }
   LOSSKIT_HD void set_relative_to(double top) {
@@ -120,14 +120,14 @@ class OpenClass {
   LOSSKIT_HD auto placed(RowSums<Scalar<double>, List> const& sums) const {
     if constexpr (paired) return PairedSums<List>{sums, top_, exp_of_.at()}; else return sums;
   }
-  // The hole's e may be anything: nobody is to find it odd.
+  // Clears what was kept of the hole: its e may be infinite or NaN, and must not be counted as odd.
   template <class At>
   LOSSKIT_HD void forget(At const& at, int lane) const {
     if constexpr (!std::is_same_v<Kept, Nothing>) at.clear(kept_, lane);
   }
 
  private:
-  // What a class brings to every sum but z; its e.
+  // Adds a class to every sum but z; returns its e.
   template <class At>
   LOSSKIT_HD LOSSKIT_INLINE X but_e(Sums& sums, At const& at, X raw, X x) const {
     auto const r = rest_.rest(x, threshold_);
@@ -150,20 +150,20 @@ class OpenClass {
   double top_ = 0;
 };
 
-// SIMD range checks may miss a NaN; a NaN sum triggers this exact recount. `left`: what came of the cosines, or they themselves.
+// SIMD range checks may miss a NaN; a NaN sum triggers this exact recount. `left`: what was kept, or the cosines.
 template <bool InfinityIsFine, class Team, class Left>
 LOSSKIT_HD idx count_non_finite(Team& team, Left left, idx n) {
   using Sums = DotSum<typename Team::number>;
   auto const f = [=](auto& sum, auto at) LOSSKIT_INLINE_LAMBDA {
     auto const x = at.load(left);
     using X = std::remove_cv_t<decltype(x)>;
-    X const size = InfinityIsFine ? x : abs(x);  // that of a logit below, of a class that cannot be
+    X const size = InfinityIsFine ? x : abs(x);  // fine: a logit of -infinity, of a class with probability 0
     sum.add({select(size <= X(stored_number<typename X::scalar>::largest), X(0), X(1))});
   };
   return static_cast<idx>(team.total(n, Sums{}, f).dot.v);
 }
 
-// c: the cosines of this part. Returns what the e that were kept are relative to.
+// c: the cosines of this part. Returns the logits that what was kept is relative to.
 template <class List, class Team, class S, class Kept, class Rest, class Exp>
 LOSSKIT_HD typename Team::kept_stretches open_row(Team& team, S const* c, Classes part, idx y, Kept kept, Rest rest, Exp exp_of,
                               RowState<computed<S>, Exp, List>& state) {
@@ -173,7 +173,7 @@ LOSSKIT_HD typename Team::kept_stretches open_row(Team& team, S const* c, Classe
   constexpr bool keeps = !std::is_same_v<Kept, Nothing>, logits = takes_logits<Rest>;
   Open f(rest, exp_of, X(state.target.cosine), X(state.target.threshold), kept);
   if constexpr (Exp::paired)
-    if (state.sums.begun()) f.set_relative_to(state.sums.top);  // as a whole row would go on
+    if (state.sums.begun()) f.set_relative_to(state.sums.top);  // where the part before ended: the bits are those of a whole row
   OddCosines odd;
   typename Team::kept_stretches stretches;
   idx const hole = part.place_of(y);
@@ -191,7 +191,7 @@ LOSSKIT_HD typename Team::kept_stretches open_row(Team& team, S const* c, Classe
   return stretches;
 }
 
-// e as the sums of a row know it.
+// e relative to the logit that the row's sums are relative to in the end.
 template <class T, class Sums>
 LOSSKIT_HD Bounded<T> after_sums(Bounded<T> exp_of, Sums const&) { return exp_of; }
 template <class T, class Sums>
@@ -218,7 +218,7 @@ LOSSKIT_HD RowEnd close_row(Sums const& sums, Target<T> const& target, double s,
   D const scale = s, psi = target.psi.value, z = sums.z + sums.lost, x = above, count = double(classes);
   bool const alone = z.v == 0;                         // one class: p = 1
   D const odds = alone ? x - x : z * D(::exp(x.v));    // a NaN target stays NaN
-  bool const finite = !(odds.v > 1e300);               // beyond, p is 0 in every digit
+  bool const finite = !(odds.v > 1e300);               // beyond, q rounds to 1 and log(1 + odds) to log(odds)
   D const loss = finite ? D(::log1p(odds.v)) : D(::log(z.v)) + x, q = finite ? odds / (1 + odds) : D(1);
   D mean_log_p = 0;
   if constexpr (uniform)  // sum over j of log p_j = s sum of r - (C - 1) z_y - C loss
@@ -226,7 +226,7 @@ LOSSKIT_HD RowEnd close_row(Sums const& sums, Target<T> const& target, double s,
   ObjectiveJet<D> const o = objective(-loss, mean_log_p);
   D const w = weight, all = o.slope + o.by_mean, pull = -w * all * q;
   D by_z = w * all * q;  // dL/dz_y
-  D spread = 0;          // what every class gets alike
+  D spread = 0;          // w A / C, the same for every class
   if constexpr (uniform) {
     spread = w * o.by_mean / count;
     by_z = by_z - spread * (count - 1);

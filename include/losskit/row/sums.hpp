@@ -4,7 +4,7 @@
 //   z       of e, the other classes' exponentials          above   of classes not below the target: its rank
 //   hard    of classes above the threshold
 //
-// and what a policy or a caller asks for besides: RestSum, MomentSum, ThresholdSum, or a type like these of its own.
+// and the sums that a policy or a caller asks for besides: RestSum, MomentSum, ThresholdSum, or a type like these of its own.
 #pragma once
 #include <type_traits>
 
@@ -13,7 +13,7 @@
 
 namespace losskit::inline LOSSKIT_ISA {
 
-// What one class, or a packet of them, brings to the sums.
+// What one class, or a packet of them, adds to the sums.
 template <class X, class Mask>
 struct ClassTerms {
   X e, r;          // its exponential; what the rest rule made of its cosine
@@ -32,7 +32,7 @@ struct MomentSum {  // of e r: dL/ds
   template <class X, class Terms>
   LOSSKIT_HD LOSSKIT_INLINE static X added(X sum, Terms const& t) { return multiply_add(t.e, t.r, sum); }
 };
-struct ThresholdSum {  // of e dr/dT: how the row pulls on its threshold
+struct ThresholdSum {  // of e dr/dT: dL/dT, the gradient by the threshold
   static constexpr bool of_e = true;
   template <class X, class Terms>
   LOSSKIT_HD LOSSKIT_INLINE static X added(X sum, Terms const& t) { return multiply_add(t.e, t.by_threshold, sum); }
@@ -48,7 +48,7 @@ struct Asked {
 template <class X, class A>
 struct AskedSum { X value = 0; };
 
-// What the additions to z have lost, once it is carried in double: thousands of blocks are added up.
+// The rounding errors of the additions to z where it is carried in double (a compensated sum): thousands of blocks are added up.
 template <class X>
 struct Lost {};
 template <>
@@ -85,7 +85,7 @@ struct RowSums<X, Asked<A...>> : Lost<X>, AskedSum<X, A>... {
     hard = hard + b.hard;
     ((get<A>() = get<A>() + b.template get<A>()), ...);
   }
-  // Every member through f(member, its zero): lanes to one number, a mask that leaves lanes out.
+  // f(member, its zero) for every member: to reduce lanes to one number, or to mask lanes.
   template <class F>
   LOSSKIT_HD LOSSKIT_INLINE auto map(F f) const {
     RowSums<decltype(f(z, X(0))), Asked<A...>> r;
@@ -103,7 +103,7 @@ struct RowSums<X, Asked<A...>> : Lost<X>, AskedSum<X, A>... {
   }
 };
 
-// The same where e is relative to a logit of the row: (top, e summed from there). `top` is that r, `at` its logit in base 2.
+// The same with the logit of the row that e is relative to: `top` is its r, `at` that logit in base 2.
 template <class List>
 struct PairedSums : RowSums<Scalar<double>, List> {
   using Sums = RowSums<Scalar<double>, List>;
@@ -111,7 +111,7 @@ struct PairedSums : RowSums<Scalar<double>, List> {
   double top = 0, at = none;
   LOSSKIT_HD bool begun() const { return at > none; }
 
-  // Where both are at whole numbers the power of two is exact.
+  // Rescales the sums of the smaller logit; where both `at` are whole numbers that is exact.
   LOSSKIT_HD void add(PairedSums b) {
     if (b.at > at) {
       Sums::scale(::exp2(at - b.at));

@@ -27,7 +27,7 @@
 namespace losskit {
 
 struct AdaCosState {
-  double scale;
+  double scale;   // in [floor, ceiling]
   idx steps = 0;  // batches seen
   idx kept = 0;   // of these, how many left the scale as it was
 };
@@ -42,15 +42,17 @@ class AdaCosScale {
   using State = AdaCosState;
   using Statistics = ScaleStatistics;
 
-  // C >= 3 classes; 0 <= floor <= ceiling <= largest_scale. Throws ParameterError otherwise.
-  explicit AdaCosScale(idx classes = 1000, double floor = 0, double ceiling = largest_scale)
-      : classes_(classes), floor_(floor), ceiling_(ceiling) {
+  // C >= 3 classes; floor <= ceiling. Throws ParameterError otherwise.
+  static constexpr Parameter parameters[] = {{"classes", "", 1000, Interval::closed(3, 0x1p53), true},
+                                             {"floor", "scale", 0, Interval::closed(0, largest_scale)},
+                                             {"ceiling", "scale", largest_scale, Interval::closed(0, largest_scale)}};
+  explicit AdaCosScale(idx classes = static_cast<idx>(parameters[0].standard), double floor = parameters[1].standard,
+                       double ceiling = parameters[2].standard)
+      : classes_(classes), floor_(checked(name, parameters[1], floor)), ceiling_(checked(name, parameters[2], ceiling)) {
     if (classes < 3)
       fail<ParameterError>("AdaCosScale: %lld classes, at least 3 needed; use FixedScale with suggest_scale",
                            static_cast<long long>(classes));
-    if (!(floor >= 0 && floor <= ceiling && ceiling <= largest_scale))
-      fail<ParameterError>("AdaCosScale: [%g, %g] is not a range with 0 <= floor <= ceiling <= largest_scale = %g", floor, ceiling,
-                           largest_scale);
+    if (!(floor <= ceiling)) fail<ParameterError>("AdaCosScale: [%g, %g] is not a range with floor <= ceiling", floor, ceiling);
   }
 
   // The fixed scale, and the state that training starts from.

@@ -13,6 +13,7 @@
 #include "losskit/core/expects.hpp"
 #include "losskit/core/jet.hpp"
 #include "losskit/core/number.hpp"
+#include "losskit/core/parameter.hpp"
 
 namespace losskit::inline LOSSKIT_ISA {
 
@@ -20,9 +21,13 @@ class FeatureNorm {
  public:
   static constexpr char const* name = "FeatureNorm";
 
-  // 0 <= low <= high. Throws ParameterError otherwise.
-  explicit FeatureNorm(double low = 0, double high = std::numeric_limits<double>::infinity()) : low_(low), high_(high) {
-    if (!(low >= 0 && low <= high)) fail<ParameterError>("FeatureNorm: [%g, %g] is not a range with 0 <= low <= high", low, high);
+  // low <= high. Throws ParameterError otherwise.
+  static constexpr double none = std::numeric_limits<double>::infinity();
+  static constexpr Parameter parameters[] = {{"low", "norm", 0, Interval::closed(0, none)},
+                                             {"high", "norm", none, Interval::closed(0, none)}};
+  explicit FeatureNorm(double low = parameters[0].standard, double high = parameters[1].standard)
+      : low_(checked(name, parameters[0], low)), high_(checked(name, parameters[1], high)) {
+    if (!(low <= high)) fail<ParameterError>("FeatureNorm: [%g, %g] is not a range with 0 <= low <= high", low, high);
   }
 
   template <Number X>

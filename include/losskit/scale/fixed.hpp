@@ -2,16 +2,15 @@
 // perfect target, s >= (C - 1) / C ln((C - 1) P / (1 - P)) (recognition/suggest_scale.hpp). Wang et al. 2018, arXiv:1801.09414.
 #pragma once
 #include "losskit/concepts.hpp"
-#include "losskit/core/expects.hpp"
 
 namespace losskit::inline LOSSKIT_ISA {
 
 class FixedScale {
  public:
   static constexpr char const* name = "FixedScale";
-  explicit FixedScale(double s = 64) : s_(s) {
-    if (!(s > 0 && s <= largest_scale)) fail<ParameterError>("FixedScale: s = %g is outside (0, largest_scale = %g]", s, largest_scale);
-  }
+  // Throws ParameterError outside the range.
+  static constexpr Parameter parameters[] = {{"s", "", 64, {0, largest_scale, false}}};
+  explicit FixedScale(double s = parameters[0].standard) : s_(checked(name, parameters[0], s)) {}
   double scale() const { return s_; }
 
  private:

@@ -12,6 +12,7 @@
 
 #include "losskit/core/expects.hpp"
 #include "losskit/core/number.hpp"
+#include "losskit/core/parameter.hpp"
 
 namespace losskit::inline LOSSKIT_ISA {
 
@@ -19,22 +20,25 @@ class LambdaSchedule {
  public:
   static constexpr char const* name = "LambdaSchedule";
 
-  // SphereFace's base = 1000, gamma = 0.12, power = 1, lambda_min = 5. Throws ParameterError outside the ranges above.
-  explicit LambdaSchedule(double base = 1000, double gamma = 0.12, double power = 1, double lambda_min = 5)
-      : base_(base), gamma_(gamma), power_(power), lambda_min_(lambda_min) {
-    check("base", base), check("gamma", gamma), check("power", power), check("lambda_min", lambda_min);
-  }
+  // SphereFace's numbers. Throws ParameterError outside the ranges.
+  static constexpr Parameter parameters[] = {{"base", "", 1000, Interval::not_negative()},
+                                             {"gamma", "1/step", 0.12, Interval::not_negative()},
+                                             {"power", "", 1, Interval::not_negative()},
+                                             {"lambda_min", "", 5, Interval::not_negative()}};
+  explicit LambdaSchedule(double base = parameters[0].standard, double gamma = parameters[1].standard,
+                          double power = parameters[2].standard, double lambda_min = parameters[3].standard)
+      : base_(checked(name, parameters[0], base)),
+        gamma_(checked(name, parameters[1], gamma)),
+        power_(checked(name, parameters[2], power)),
+        lambda_min_(checked(name, parameters[3], lambda_min)) {}
 
+  // lambda of a step >= 0. Throws ParameterError otherwise.
   double operator()(idx step) const {
     if (step < 0) fail<ParameterError>("LambdaSchedule: step = %lld is negative; the first is 0", static_cast<long long>(step));
     return std::fmax(lambda_min_, base_ * std::pow(multiply_add(gamma_, static_cast<double>(step), 1.0), -power_));
   }
 
  private:
-  static void check(char const* parameter, double x) {
-    if (!(x >= 0 && std::isfinite(x))) fail<ParameterError>("LambdaSchedule: %s = %g is not a finite number >= 0", parameter, x);
-  }
-
   double base_, gamma_, power_, lambda_min_;
 };
 

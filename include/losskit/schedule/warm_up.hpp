@@ -6,22 +6,29 @@
 //   LinearWarmUp       r(x) = x
 //   ExponentialWarmUp  r(x) = 1 - rest^x,  rest = 1e-3 / (1 + 1e-6): fast first; at `end` the last thousandth is a jump
 //
-// from and to in the margin's unit, finite; 0 <= start <= end. A pure function of the step.
+// from and to in the margin's unit, finite; 0 <= start <= end. A pure function of the step; a negative one is a ParameterError.
 #pragma once
 #include <cmath>
 
 #include "losskit/core/expects.hpp"
 #include "losskit/core/number.hpp"
+#include "losskit/core/parameter.hpp"
 
 namespace losskit::inline LOSSKIT_ISA {
 
 namespace detail {
 
 class WarmUp {
+ public:
+  // wespeaker's margins, over the first thousand steps.
+  static constexpr Parameter parameters[] = {{"from", "margin", 0, Interval::finite()},
+                                             {"to", "margin", 0.2, Interval::finite()},
+                                             {"start", "step", 0, Interval::closed(0, 0x1p53), true},
+                                             {"end", "step", 1000, Interval::closed(0, 0x1p53), true}};
+
  protected:
-  WarmUp(char const* who, double from, double to, idx start, idx end) : from_(from), to_(to), start_(start), end_(end) {
-    if (!std::isfinite(from)) fail<ParameterError>("%s: from = %g is not finite", who, from);
-    if (!std::isfinite(to)) fail<ParameterError>("%s: to = %g is not finite", who, to);
+  WarmUp(char const* who, double from, double to, idx start, idx end)
+      : from_(checked(who, parameters[0], from)), to_(checked(who, parameters[1], to)), start_(start), end_(end) {
     if (!(start >= 0 && start <= end))
       fail<ParameterError>("%s: start = %lld and end = %lld are not 0 <= start <= end", who, static_cast<long long>(start),
                            static_cast<long long>(end));
@@ -45,9 +52,12 @@ class WarmUp {
 class LinearWarmUp : detail::WarmUp {
  public:
   static constexpr char const* name = "LinearWarmUp";
+  using WarmUp::parameters;
 
-  // wespeaker's margins, over the first thousand steps. Throws ParameterError outside the ranges above.
-  explicit LinearWarmUp(double from = 0, double to = 0.2, idx start = 0, idx end = 1000) : WarmUp(name, from, to, start, end) {}
+  // Throws ParameterError outside the ranges.
+  explicit LinearWarmUp(double from = parameters[0].standard, double to = parameters[1].standard,
+                        idx start = static_cast<idx>(parameters[2].standard), idx end = static_cast<idx>(parameters[3].standard))
+      : WarmUp(name, from, to, start, end) {}
 
   double operator()(idx step) const {
     return at(name, step, [](double x) { return x; });
@@ -57,9 +67,12 @@ class LinearWarmUp : detail::WarmUp {
 class ExponentialWarmUp : detail::WarmUp {
  public:
   static constexpr char const* name = "ExponentialWarmUp";
+  using WarmUp::parameters;
 
-  // wespeaker's margins, over the first thousand steps. Throws ParameterError outside the ranges above.
-  explicit ExponentialWarmUp(double from = 0, double to = 0.2, idx start = 0, idx end = 1000) : WarmUp(name, from, to, start, end) {}
+  // Throws ParameterError outside the ranges.
+  explicit ExponentialWarmUp(double from = parameters[0].standard, double to = parameters[1].standard,
+                             idx start = static_cast<idx>(parameters[2].standard), idx end = static_cast<idx>(parameters[3].standard))
+      : WarmUp(name, from, to, start, end) {}
 
   double operator()(idx step) const {
     return at(name, step, [](double x) { return -std::expm1(x * std::log(1e-3 / (1 + 1e-6))); });

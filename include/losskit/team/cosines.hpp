@@ -1,4 +1,4 @@
-// What every team agrees on: cosines that are not inside [-1, 1], and how a row ends.
+// What every team shares: the treatment of cosines outside [-1, 1], the contract of a pass over a row, and how a row ends.
 #pragma once
 #include <cmath>
 
@@ -6,7 +6,8 @@
 
 namespace losskit::inline LOSSKIT_ISA {
 
-// Up to 16 eps outside is rounding and counts as clamped; further out the inputs were not normalised.
+// Up to 16 eps outside is rounding and counts as clamped; further out the inputs were not normalised. eps: of the stored type, 2^-23
+// for float, 2^-52 for double, 2^-10 for half, 2^-7 for bfloat16.
 struct OddCosines {
   idx clamped = 0;       // 1 < |c| <= 1 + 16 eps
   idx out_of_range = 0;  // |c| > 1 + 16 eps, finite
@@ -20,7 +21,7 @@ struct OddCosines {
 };
 
 // The cosine that the formulas see: clamped to [-1, 1]; NaN where it is not finite, so that its row comes out NaN.
-// `Stored` is the type that the caller keeps: its spacing is meant by eps.
+// `Stored` is the type that the caller keeps, whose eps counts.
 template <class T, class Stored = T, class Odd = OddCosines>
 LOSSKIT_HD T clamped_cosine(T c, Odd& odd) {
   T const a = c < 0 ? -c : c;
@@ -36,8 +37,8 @@ LOSSKIT_HD T clamped_cosine(T c, Odd& odd) {
 
 // A pass over the classes of a row, f(sums, at, raw, c), may say of itself:
 //   logits   any number but NaN and infinity is in range: nothing is checked or clamped
-//   paired   e is relative to a logit of the row: f.rest_of(c) gives what the largest is sought of; where f.reaches(top) does not
-//            hold, f.set_relative_to(top) takes it, and f.at() is its logit; f.placed(sums) are the sums with it
+//   paired   e is relative to a logit of the row. A team seeks the largest f.rest_of(c) of the next classes, top, and calls
+//            f.set_relative_to(top) unless f.reaches(top); f.at() is that logit in base 2; f.placed(sums) is the sums with it
 template <class F>
 inline constexpr bool over_logits = requires { requires F::logits; };
 template <class F>
@@ -45,14 +46,15 @@ inline constexpr bool paired_pass = requires { requires F::paired; };
 template <class F>
 struct OverLogits : F { static constexpr bool logits = true; };
 
-// What comes of a part's sums, as the row's sums take it.
+// The sums of some classes in the form that the row's sums add.
 template <class F, class Sums>
 LOSSKIT_HD LOSSKIT_INLINE auto placed_by(F const& f, Sums const& sums) {
   if constexpr (requires { f.placed(sums); }) return f.placed(sums); else return sums;
 }
 
-// Where along a part what is kept is relative to which logit, in base 2: from class first[k] on, to at[k]. Each is larger than the one
-// before by so much (Paired::slack) that of five the first has become 0. Empty: one shift for all.
+// The logits, in base 2, that the kept e of a part are relative to: at[k] from class first[k] on. Each exceeds the one before by more
+// than Paired::slack, so that beside a fifth the e of the first would be 0: four are stored, and older e become 0. Empty: one shift
+// for all.
 struct Stretches {
   static constexpr int most = 4;
   int count = 0;
@@ -71,7 +73,7 @@ struct Stretches {
   }
 };
 
-// The same of a team that reads a part at once: one stretch, which needs no array.
+// The same for a team that finds the largest logit of a whole part first: one stretch, no array.
 struct OneStretch {
   int count = 0;
   double at = 0;

@@ -1,20 +1,20 @@
 // LaneTeam: many lanes on one row, such as a GPU's warp, block or cluster of blocks. The verbs are those of SerialTeam.
 //
 // The lanes stride the row pack by pack (team/pack.hpp), beginning at the 16-byte boundary at or before its start, so that
-// every whole pack is one access at any alignment of the row. Where the group has room for a row (Keeps), the whole row is asked
-// for at once, and e waits in its place between the passes; else whoever needs e again computes it again.
+// every whole pack is one access at any alignment of the row. Where the group has shared memory for a row (Keeps), the whole row is
+// prefetched into it by asynchronous copies, and e is kept in the place of the cosines between the passes; else e is recomputed.
 //
-// A Group says which lanes these are and how they meet:
+// A Group says which lanes these are and how they synchronise:
 //   lanes, warps               of a block, at compile time, powers of two; a block of one warp is alone on its row
 //   lane(), block(), blocks()  this lane's number in its block, its block's number, how many blocks share the row
 //   sync(), sync_blocks()      barriers of the block, and of all blocks
 //   swap(x, d)                 x of the lane whose number differs in bit d, in the same warp
 //   first(x)                   x of the warp's first lane
-//   warp_slot<X>(k)            one of warps + 1 places in memory that the block shares, whatever the X of other sums, and
-//   block_slot<X>(k), k = 0, 1   one that the other blocks see too; peer_slot<X>(k, b) is that of block b
+//   warp_slot<X>(k)            one of warps + 1 slots in the block's shared memory, of a size for any X
+//   block_slot<X>(k), k = 0, 1   one of two slots that the other blocks see too; peer_slot<X>(k, b) is that of block b
 // and, where Keeps:
-//   room<P>()                  memory of the block for its part of a row, as packs
-//   copy_async(to, from)       16 bytes on their way into the room; wait_copies(): those of this lane have arrived
+//   room<P>()                  shared memory of the block for its part of a row, as packs
+//   copy_async(to, from)       starts a copy of 16 bytes into the room; wait_copies(): waits for those of this lane
 //
 // Sums add lane by lane in pairs, warp by warp, block by block: always in the same order.
 #pragma once
@@ -47,7 +47,7 @@ class LanesTogether : public Group {
         if (lane == 0) *all = x;
       }
       if (this->blocks() > 1) {
-        turn_ = !turn_;  // a block may be one sum ahead of another that still reads
+        turn_ = !turn_;  // two slots in turn: a block may be one sum ahead of another that still reads
         if (lane == 0) *this->template block_slot<X>(turn_) = x;
         this->sync_blocks();
         if (lane == 0) {
@@ -87,7 +87,7 @@ class LaneTeam {
   static constexpr idx block = 0;  // a row that lanes share is never cut
   using kept_stretches = OneStretch;
 
-  // The room that each block needs for its part of a row of n classes, at any alignment.
+  // Bytes of shared memory that each block needs for its part of a row of n classes, at any alignment of the row.
   static constexpr std::size_t room_bytes(idx n, idx blocks) {
     idx const lanes = blocks * Group::lanes, packs = (n + W - 1 + W - 1) / W;
     return static_cast<std::size_t>((packs + lanes - 1) / lanes * Group::lanes) * sizeof(P);
@@ -117,7 +117,7 @@ class LaneTeam {
 
   LOSSKIT_HD LOSSKIT_INLINE void prefetch_row(S const* c, idx n) {
     begin_walk(c);
-    group_.wait_copies();  // those of a row that was skipped: two copies to one place come in any order
+    group_.wait_copies();  // of a skipped row: two asynchronous copies to one place would end in any order
     for (Walk w = walk(n); w.has(); w.next()) {
       At const at = w.at();
       if (at.whole()) group_.copy_async(at.kept, c + at.j); else P::copy_some(at.kept, c + at.j, at.from, at.to);
@@ -131,7 +131,7 @@ class LaneTeam {
     auto part = begin_sum(hole, zero);
     Walk w = walk(n);
     while (w.has()) {
-      P raw[flight];  // asked for before the first is used
+      P raw[flight];  // all loads start before the first is used
       Walk ahead = w;
       LOSSKIT_UNROLL for (int k = 0; k < flight; ++k, ahead.next())
         if (ahead.has()) raw[k] = ahead.at().load(c);
@@ -249,7 +249,7 @@ class LaneTeam {
     return w;
   }
 
-  // OddCosines of one lane: its part of a row is short.
+  // OddCosines of one lane, in 32 bits: its part of a row is short.
   struct Odd {
     unsigned clamped = 0, out_of_range = 0, non_finite = 0;
     LOSSKIT_HD LOSSKIT_INLINE void add(Odd const& b) {
@@ -347,7 +347,7 @@ class LaneTeam {
     return sums.map([=](P const& x, P const& none) { return P::each([&](int i) { return i != hole ? x.v[i] : none.v[i]; }); });
   }
 
-  // The numbers of a pack as one, and that in double.
+  // narrow: the sum over a pack's numbers, in the type that computes; wide: that in double.
   template <class Sums>
   static LOSSKIT_HD LOSSKIT_INLINE auto narrow(Sums const& sums) {
     return sums.map([](P const& x, P const&) { return typename P::Lane(x.sum()); });

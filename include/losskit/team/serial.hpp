@@ -2,23 +2,23 @@
 //
 // A Team (team/team.hpp) works on one row. Its verbs:
 //   block                           a row cut at multiples of it, and summed part after part, gives the bits of the whole
-//   prefetch_row(c, n)              a row's memory will be read soon, by sum_keeping
-//   sum(c, n, hole, odd, zero, total, f)   f(sums, at, raw, c) adds each cosine to sums, from zero: as stored, and clamped
-//                                   (team/cosines.hpp). f sees the hole too, but it counts for nothing. What comes of it is
-//                                   added to total, in double; odd cosines are counted
-//   sum_keeping(..., stretches)     the same for the pass that fills what keep gave, and what that is relative to; a team may
-//                                   end the row before in it
-//   settle(kept, n, stretches, at)  what was kept, made relative to the logit `at`, but for the factor that it returns
+//   prefetch_row(c, n)              prefetches a row for the sum_keeping that follows
+//   sum(c, n, hole, odd, zero, total, f)   f(sums, at, raw, c) adds each cosine to sums that begin at zero: raw as stored, c clamped
+//                                   (team/cosines.hpp). f runs on the hole too, but what it adds there is dropped. The sums are
+//                                   added to total in double; odd cosines are counted
+//   sum_keeping(..., stretches)     the same where f fills what keep gave; stretches: which logits that is relative to. A pipelined
+//                                   team writes the gradient of the row before meanwhile
+//   settle(kept, n, stretches, at)  rescales what was kept to be relative to the logit `at` (base 2); returns a factor still to apply
 //   total(n, zero, f)               f(sums, at) over n elements
-//   total_writing(n, g, accumulate, factor, zero, f)   the same, and factor * what f gives for an element goes to g, or is
-//                                   added there
-//   tally(begin, end, zero, f)      f(sums, i) for single things, such as rows, in sums that are given in double already
+//   total_writing(n, g, accumulate, factor, zero, f)   the same, and factor * f(sums, at) is assigned to element `at` of g, or
+//                                   added to it
+//   tally(begin, end, zero, f)      f(sums, i) for single items, such as rows, whose sums are double already
 //   each(n, f)                      f(at) on every element
-//   keeps, keep(g)                  can e wait between the two passes over a row, and where
-//   finish(kept, g, n, y, scale)    the second pass: scales what was kept into the gradient
-//   sync()                          every member has come here before any goes on; a sum of any kind does the same
+//   keeps, keep(g)                  whether e is kept between the two passes over a row, and where
+//   finish(kept, g, n, y, end)      the second pass: what was kept becomes the gradient; y: the target's place, or -1
+//   sync()                          a barrier of the team; every sum, total and tally is one too
 //   once(f)                         f() by one member of the team
-// at.load(p), at.store(p, x) and at.add(p, x) reach element `at` of an array; at.prefetch(p) asks for what a walk over p comes to next.
+// at.load(p), at.store(p, x) and at.add(p, x) reach element `at` of an array; at.prefetch(p) prefetches what a pass over p reads next.
 #pragma once
 #include <limits>
 
@@ -33,9 +33,9 @@ class SerialTeam {
   using number = Scalar<T>;
   static constexpr bool keeps = true;
   using kept_stretches = Stretches;
-  static constexpr idx block = 256;  // of a sum: a longer one, added to one by one, loses more
+  static constexpr idx block = 256;  // classes to a partial sum: one long chain of additions rounds more
 
-  // `buffer`: n numbers for e to wait in, or null to let it wait in the gradient itself.
+  // `buffer`: n numbers in which e is kept, or null to keep it in the gradient itself (assigning only).
   LOSSKIT_HD explicit SerialTeam(T* buffer = nullptr, bool accumulate = false) : buffer_(buffer), accumulate_(accumulate) {}
 
   struct At {

@@ -4,7 +4,8 @@
 // an ulp of a lane). Their order depends on the number of classes alone: the same inputs give the same bits on any thread, at
 // any alignment.
 //
-// A NaN cosine passes the check for odd ones: it needs no taming, and whoever sums e sees it there (row/row.hpp).
+// The range checks of packets may miss a NaN: it needs no clamp, and it makes the sum of e NaN, which triggers an exact recount
+// (count_non_finite in row/row.hpp).
 //
 // A team may be pipelined: a row is scaled into the gradient lane by lane while the next row is read.
 #pragma once
@@ -24,7 +25,7 @@ template <class P>
 class SimdTeam {
   using T = typename P::scalar;
   static constexpr idx W = P::width;
-  static constexpr std::size_t prefetch_busy = 3072, prefetch_light = 32768;  // bytes ahead of a walk: with much, with little arithmetic
+  static constexpr std::size_t prefetch_busy = 3072, prefetch_light = 32768;  // bytes ahead of a pass: with much, with little arithmetic
 
  public:
   using number = P;
@@ -32,16 +33,15 @@ class SimdTeam {
   using kept_stretches = Stretches;
   static constexpr idx block = 128 * W / P::parts;
 
-  // How the second pass writes: over what the gradient holds, adding to it, or past the caches (for outputs too large
-  // to stay there).
+  // How the second pass writes: assigning, adding, or by non-temporal stores past the caches (for outputs too large to stay there).
   enum class Writes { assign, accumulate, stream };
 
   struct Plan {
     Writes writes = Writes::assign;
-    T* buffers[2] = {};  // for e to wait in, n numbers each; null lets it wait in the gradient itself (assign only)
-    bool apart = false;  // the gradient lies apart from the cosines: ask for its memory too
-    bool pipelined = false;   // scale a row while the next one is read: memory and arithmetic then work at the same time
-    idx ahead = 0;       // how far in front of the row's reads, in elements, memory is asked for
+    T* buffers[2] = {};      // in which e is kept, n numbers each, row by row in turn; null: in the gradient itself (assign only)
+    bool apart = false;      // the gradient lies apart from the cosines: prefetch its memory too
+    bool pipelined = false;  // scale a row while the next one is read: memory and arithmetic then work at the same time
+    idx ahead = 0;           // prefetch distance in elements, from the row's reads
   };
   explicit SimdTeam(Plan const& plan = {}) : plan_(plan) {}
 
@@ -75,7 +75,7 @@ class SimdTeam {
   template <class Sums, class All, class F>
   void sum_keeping(T const* c, idx n, idx hole, OddCosines& odd, Sums, All& total, F f, Stretches& stretches) {
     constexpr bool adds = F::adds;
-    if (waiting_.g && (waiting_.n != n || waiting_.adds != adds)) finish_waiting();  // a part of another length, a row of another loss
+    if (waiting_.g && (waiting_.n != n || waiting_.adds != adds)) finish_waiting();  // of another length, or another kind of loss
     if (!waiting_.g) return row_sum<Sums>(c, n, hole, odd, total, f, NotPipelined{}, &stretches);
     switch (plan_.writes) {
       case Writes::accumulate: row_sum<Sums>(c, n, hole, odd, total, f, Pipelined<Writes::accumulate, adds>(waiting_), &stretches); break;
@@ -107,7 +107,7 @@ class SimdTeam {
   auto total_writing(idx n, T* g, bool accumulate, T factor, Sums zero, F f) {
     if (!accumulate && plan_.writes != Writes::stream)
       return total(n, zero, [=](auto& sums, auto at) LOSSKIT_INLINE_LAMBDA { at.store(g, P(factor) * f(sums, at)); });
-    T stages[2][block];  // where a block waits until it is added, or, at any alignment of g, streamed beside the next one
+    T stages[2][block];  // a block's results until they are added, or streamed (at any alignment of g) while the next is computed
     Total<Sums> total;
     for (idx begin = 0; begin < n; begin += block) {
       idx const end = begin + block < n ? begin + block : n;
@@ -150,7 +150,7 @@ class SimdTeam {
 
   template <bool Adds>
   void finish(T const* kept, T* g, idx n, idx y, RowEnding<T, Adds> end) {
-    if (waiting_.g) finish_waiting();  // no sum came between
+    if (waiting_.g) finish_waiting();  // no sum_keeping came between
     bool const here = y >= 0 && y < n;
     waiting_ = {kept, g, n, 0, here ? y : -1, {end.factor, end.slope, end.uniform}, Adds};
     if (plan_.writes == Writes::accumulate && here) waiting_.end.slope += g[y];
@@ -158,7 +158,7 @@ class SimdTeam {
     if (!plan_.pipelined) finish_waiting();
   }
 
-  // Ends whatever still waits; a backend calls it after a team's last row.
+  // Writes the gradient of the last row, if it is still pending; a backend calls it after a team's last row.
   void finish_waiting() {
     if (waiting_.g) {
       if (waiting_.adds) write_as<true>(); else write_as<false>();
@@ -187,7 +187,7 @@ class SimdTeam {
     }
   }
 
-  // The largest r of a block. It lies in the cache for the sum that follows.
+  // The largest r of a block, which is then in the first cache for the sum that follows.
   template <class F>
   static double block_top(T const* c, idx begin, idx end, idx hole, F const& f) {
     P const lowest = -std::numeric_limits<T>::max();
@@ -223,7 +223,7 @@ class SimdTeam {
 
   template <class Sums, class F, class Lag>
   LOSSKIT_INLINE Sums block_sum(T const* c, idx begin, idx end, idx hole, OddCosines& odd, F const& f, Lag const& pipelined) const {
-    // A block whose largest r is sought first is asked for while the one before it is summed.
+    // A paired pass seeks a block's largest r before it sums it: the block is prefetched while the one before is summed.
     T const* const soon = c + (paired_pass<F> && plan_.ahead > 0 ? block : plan_.ahead);
     T* const filled = filled_ ? filled_ + plan_.ahead : nullptr;
     F const hot = f;  // copies that no call sees stay in registers
@@ -234,7 +234,7 @@ class SimdTeam {
     idx j = begin;
     for (idx const stop : {split, full}) {  // up to the hole's packet, and from there
       for (; j + 4 * W <= stop; j += 4 * W) {
-        // Four at a time, in registers: once a packet is written the row may be overwritten in place.
+        // Four at a time, loaded before any is written: e may be kept in place of the cosines.
         P const x0 = P::load(c + j), x1 = P::load(c + j + W), x2 = P::load(c + j + 2 * W), x3 = P::load(c + j + 3 * W);
         if (any_outside<F>(x0, x1, x2, x3)) [[unlikely]] {
           for (idx k = j; k < j + 4 * W; k += W) sums.add(careful<Sums>(c, At{k}, W, hole, odd, f, pipelined));
@@ -326,10 +326,11 @@ class SimdTeam {
     T* g = nullptr;
     idx n = 0, aligned = 0, y = -1;  // aligned: where a streamed row meets a packet's boundary; y: the target, or -1
     RowEnding<T, true> end{};        // its slope: what the target's place gets in the end
-    bool adds = false;               // does its uniform count?
+    bool adds = false;               // whether end.uniform is added
   };
 
-  // What is done to element `at` of the row that waits, while the same element of the next row is read. A copy: in registers.
+  // The second pass of the pending row on element `at`, while the same element of the next row is read. A copy of what it needs of
+  // Waiting, so that it stays in registers.
   struct NotPipelined {
     template <class At_>
     LOSSKIT_INLINE void operator()(At_ const&) const {}
@@ -356,7 +357,7 @@ class SimdTeam {
     RowEnding<P, Adds> end_;
   };
 
-  // From the end, which the pass before left in the caches, if they do not hold all of a row.
+  // The second pass by itself. It runs from the row's end: where the caches do not hold a row, the first pass left the end there.
   template <bool Adds>
   void write_as() {
     switch (plan_.writes) {
@@ -395,7 +396,7 @@ class SimdTeam {
 
   Plan plan_;
   Waiting waiting_;
-  T* filled_ = nullptr;  // what a pass over a row fills, where that has to be asked for
+  T* filled_ = nullptr;  // what a pass over a row fills, where it is to be prefetched
   int turn_ = 0;
 };
 

@@ -9,7 +9,7 @@ namespace losskit::inline LOSSKIT_ISA {
 
 namespace detail {
 
-// Sums of nothing, with which a team is asked.
+// Stand-ins for the sums and the passes of the concept below.
 struct AnySums {
   LOSSKIT_HD void add(AnySums const&) {}
   template <class F>
@@ -26,7 +26,7 @@ struct AnyPass {
   LOSSKIT_HD void operator()(AnySums&, At, X, X) const {}
 };
 
-// What a number is in memory.
+// The type in memory of a Number.
 template <class X>
 struct in_memory { using type = typename X::scalar; };
 template <class X>
@@ -35,7 +35,7 @@ struct in_memory<X> { using type = typename X::stored; };
 
 }  // namespace detail
 
-// keep, settle and finish belong to teams that keep e between the two passes (Team::keeps).
+// sum_keeping, keep, settle and finish belong to teams that keep e between the two passes (Team::keeps).
 template <class T>
 concept Team =
     Number<typename T::number> &&
