@@ -269,14 +269,16 @@ TEST_CASE("Reduction::none: a loss a row, and an upstream factor a row") {
                                                {.reduction = Reduction::none, .in_place = in_place, .weights = weights, .scales = s});
     REQUIRE(rows.sizes() == at::IntArrayRef({6}));
     for (idx i = 0; i < 6; ++i) {  // row i alone
-      at::Tensor const xi = problem.cosines.slice(0, i, i + 1).clone().requires_grad_(true), si = at::full({1}, 16.0, at::kDouble).requires_grad_(true);
+      at::Tensor const xi = problem.cosines.slice(0, i, i + 1).clone().requires_grad_(true),
+                       si = at::full({1}, 16.0, at::kDouble).requires_grad_(true);
       at::Tensor const one = adapt::margin_loss(arc, xi, problem.labels.slice(0, i, i + 1),
                                                 {.reduction = Reduction::sum, .weights = weights.slice(0, i, i + 1), .scales = si});
       CHECK(one.item<double>() == doctest::Approx(rows[i].item<double>()).epsilon(1e-15));
       CHECK(apart(gradient_of(rows, x, upstream)[i], gradient_of(one, xi)[0] * upstream[i]) < 1e-15);
       CHECK(apart(gradient_of(rows, s, upstream)[i], gradient_of(one, si)[0] * upstream[i]) < 1e-15);
     }
-    at::Tensor const y = problem.leaf(), sum = adapt::margin_loss(arc, y, problem.labels, {.reduction = Reduction::sum, .weights = weights});
+    at::Tensor const y = problem.leaf(),
+                     sum = adapt::margin_loss(arc, y, problem.labels, {.reduction = Reduction::sum, .weights = weights});
     CHECK(same_bits(gradient_of(rows.sum(), x), gradient_of(sum, y)));  // an upstream of expanded ones
   }
 }
@@ -296,7 +298,8 @@ TEST_CASE("cosines of any layout, labels of either type") {
   CHECK(same_gradient(transposed, transposed, problem.labels));
   CHECK(same_gradient(x, x, problem.labels.to(at::kInt)));
   CHECK(same_gradient(x, x, at::stack({problem.labels, problem.labels}, 1).select(1, 0)));  // strided
-  at::Tensor const every_second = at::stack({problem.cosines, problem.cosines + 1}, 2).view({6, 18}).slice(1, 0, 18, 2).requires_grad_(true);
+  at::Tensor const every_second =
+      at::stack({problem.cosines, problem.cosines + 1}, 2).view({6, 18}).slice(1, 0, 18, 2).requires_grad_(true);
   REQUIRE(every_second.stride(1) == 2);
   CHECK(same_gradient(every_second, every_second, problem.labels));
   at::Tensor const lazy = at::_neg_view(-problem.cosines).detach().requires_grad_(true);  // memory that holds the negative

@@ -296,7 +296,8 @@ at::Tensor margin_loss(L const& loss, at::Tensor const& cosines, at::Tensor cons
     detail::expect_dimensions("labels", labels, 1);
     at::Tensor const y = detail::in_one_piece("labels", labels, c), weights = detail::in_one_piece("weights", options.weights, c),
                      class_weights = detail::in_one_piece("class_weights", options.class_weights, c),
-                     scales = detail::in_one_piece("scales", options.scales, c), margins = detail::in_one_piece("margins", options.margins, c);
+                     scales = detail::in_one_piece("scales", options.scales, c),
+                     margins = detail::in_one_piece("margins", options.margins, c);
     at::Tensor const gradient = detail::gradient_for("cosines", cosines, c, options.in_place),
                      scale_gradient = detail::gradient_for("scales", options.scales, scales, false),
                      margin_gradient = detail::gradient_for("margins", options.margins, margins, false);
