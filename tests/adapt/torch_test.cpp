@@ -372,9 +372,9 @@ TEST_CASE("whatever is wrong is LibTorch's error with losskit's text, and nothin
 
 TEST_CASE("the bits do not depend on LibTorch's threads") {
   // Small, past the threshold of one thread, and past the caches, where threads have buffers.
-  for (auto const& [rows, classes] : {std::pair<idx, idx>{6, 9}, {64, 1000}, {70, 125'000}}) {
-    CAPTURE(classes);
-    Problem const problem(rows, classes, at::kFloat);
+  for (auto const& size : {std::pair<idx, idx>{6, 9}, {64, 1000}, {70, 125'000}}) {
+    CAPTURE(size.second);
+    Problem const problem(size.first, size.second, at::kFloat);
     at::Tensor gradients[2], losses[2];
     for (int const threads : {1, 2}) {
       Threads const limit(threads);

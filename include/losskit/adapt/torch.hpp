@@ -13,9 +13,9 @@
 // any other layout is copied first. What is wrong, whether a tensor or a losskit::Error, is thrown as c10::ValueError (a ValueError
 // in Python) with losskit's text, before anything is written.
 //
-// On a CPU the rows are spread over LibTorch's own threads; compile with -fopenmp as LibTorch is, without it there is one thread.
-// The bits do not depend on their number. Scratch memory is a tensor of each call: nothing outlives a call, and nothing is shared
-// between threads or with a forked process.
+// On a CPU the rows are spread over LibTorch's own threads. Compile with g++ -fopenmp: its OpenMP runtime is LibTorch's (clang's is a
+// second one beside it); without -fopenmp there is one thread. The bits do not depend on their number. Scratch memory is a tensor of
+// each call: nothing outlives a call, and nothing is shared between threads or with a forked process.
 //
 // Compiled by nvcc, the same functions take CUDA tensors instead, on the current stream (half and bfloat16 too: what is one a row is
 // then float); there is no cosine_layer. A bad label is an error only where a report is asked for, for which the host waits; else
