@@ -119,12 +119,6 @@ function(losskit_package_test name)
 endfunction()
 losskit_package_test(find_package "-DCMAKE_PREFIX_PATH=${prefix}")
 losskit_package_test(add_subdirectory "-DLOSSKIT_SOURCE=${PROJECT_SOURCE_DIR}")
-if(LOSSKIT_TORCH_TEST AND Torch_FOUND)
-  losskit_test(package/find_torch ${CMAKE_CTEST_COMMAND}
-    --build-and-test "${folder}/find_torch" "${CMAKE_CURRENT_BINARY_DIR}/find_torch" --build-generator "${CMAKE_GENERATOR}"
-    --build-options "-DCMAKE_CXX_COMPILER=${CMAKE_CXX_COMPILER}" "-DCMAKE_PREFIX_PATH=${prefix}" --test-command ./program)
-  set_tests_properties("${losskit_test_prefix}package/find_torch" PROPERTIES FIXTURES_REQUIRED "${LOSSKIT_NAME}_installed")
-endif()
 find_program(pkg_config NAMES pkg-config pkgconf REQUIRED)
 losskit_test(package/pkg_config sh -c
   "'${CMAKE_CXX_COMPILER}' -std=c++20 $(PKG_CONFIG_PATH='${prefix}/share/pkgconfig' '${pkg_config}' --cflags losskit) \
