@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import ast
+import difflib
 import functools
 import inspect
 import keyword
@@ -161,7 +162,8 @@ def _value(cls: Type[Policy], field: _Field, given: Any) -> Any:
                 pass
         try:
             if not isinstance(given, (str, bytes, bytearray)):
-                return float(given)
+                x = float(given)
+                return int(x) if field.whole and x.is_integer() else x
         except (TypeError, ValueError):
             pass
     takes = " or ".join(["a number"] * field.number + ["a policy or its name"] * field.choice)
@@ -226,7 +228,7 @@ def _class(kind: Type[Policy], name: str, fields: Tuple[_Field, ...], about: str
     signature = inspect.Signature([inspect.Parameter(f.name, kinds[f.keyword_only], default=f.default) for f in fields])
     helps = "".join(f"\n{f.name}: {f.help}" for f in fields)
     body = {
-        "__doc__": f"{name}{signature}\n\n{about}\n{helps}".rstrip() + "\n",
+        "__doc__": f"{about}\n{helps}".rstrip() + "\n",
         "__module__": "losskit",
         "__signature__": signature,
         "_fields": fields,
@@ -291,13 +293,19 @@ def policy(text: str) -> Policy:
     try:
         # Python's own words can be names: Annealed(lambda=5).
         plain = re.sub(r"\b\w+(?=\s*=)", lambda name: _python_name(name[0]), text.strip())
-        return _from_tree(ast.parse(plain, mode="eval").body)
-    except (SyntaxError, TypeError, ValueError, KeyError, RecursionError) as error:
-        if isinstance(error, ParameterError):
-            raise
-        if isinstance(text, str) and "\0" not in text:
-            _c.Handle(text)  # says what is wrong
-        raise ParameterError(f"{text!r:.80} is no policy: {error}") from None
+        made = _from_tree(ast.parse(plain, mode="eval").body)
+        if isinstance(made, Policy):
+            return made
+    except ParameterError:
+        raise
+    except (SyntaxError, TypeError, ValueError, KeyError, AttributeError, RecursionError, MemoryError):
+        pass
+    name = str(text).partition("(")[0].strip()
+    if name in classes:
+        _made(classes[name], text)  # says what is wrong
+        raise ParameterError(f"{text!r:.80} is no policy: {name}{inspect.signature(classes[name])}")
+    near = difflib.get_close_matches(name, classes)
+    raise ParameterError(f"{text!r:.80} is no policy: {'did you mean' if near else 'there is'} {', '.join(near or classes)}")
 
 
 def _from_tree(node: ast.AST) -> Any:
