@@ -161,10 +161,9 @@ def _value(cls: Type[Policy], field: _Field, given: Any) -> Any:
             except TypeError:
                 pass
         try:
-            if not isinstance(given, (str, bytes, bytearray)):
-                x = float(given)
-                return int(x) if field.whole and x.is_integer() else x
-        except (TypeError, ValueError):
+            x = number(field.name, given)
+            return int(x) if field.whole and x.is_integer() else x
+        except WrongTypeError:
             pass
     takes = " or ".join(["a number"] * field.number + ["a policy or its name"] * field.choice)
     raise TypeError(f"{cls.__name__}: {field.name} takes {takes}, not {given!r:.80}")
@@ -192,8 +191,6 @@ _PART_OF = {"margin": "MarginSoftmax(margin={})", "objective": "SoftmaxLoss(obje
 
 def _made(cls: Type[Policy], text: str) -> Optional[_c.Handle]:
     """The library's policy, or None where it only judges it. Raises what the library says."""
-    if "\0" in text:
-        raise ParameterError(f"{text!r:.80} is no policy")
     kind = cls.kind
     if kind in _MADE:
         return _c.Handle(text)
@@ -365,8 +362,18 @@ def suggest_scale(classes: int, probability: float, margin: float = 0.0) -> floa
     margin: what the margin takes at angle 0, in cosine units: m of CosMargin, 1 - cos(m) of ArcMargin.
     """
     scale = c_double()
-    _c.suggest_scale(whole("classes", classes), float(probability), float(margin), byref(scale))
+    _c.suggest_scale(whole("classes", classes), number("probability", probability), number("margin", margin), byref(scale))
     return scale.value
+
+
+def number(name: str, x: Any) -> float:
+    """x as a C double; a text is none."""
+    try:
+        if not isinstance(x, (str, bytes, bytearray)):
+            return float(x)
+    except (TypeError, ValueError):
+        pass
+    raise WrongTypeError(f"{name} = {x!r:.40} is no number")
 
 
 def whole(name: str, x: Any, bits: int = 64) -> int:

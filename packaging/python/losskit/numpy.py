@@ -26,7 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from losskit import _c
 from losskit._c import ParameterError, ShapeError, StrideError, View, WrongMemoryError, WrongTypeError
-from losskit._policy import Policy, State, handle_of, start, suggest_scale, whole
+from losskit._policy import Policy, State, handle_of, number, start, suggest_scale, whole
 
 __all__ = [
     "Gradients", "LossAndGradient", "LossValue", "Logits", "PointLoss", "PointReport", "Report", "CosineLayer", "State",
@@ -92,6 +92,14 @@ def _input(name: str, x: Any, ndim: int, types: dict = _NUMBERS, standard: Any =
     return a if _in_rows(a) else np.array(a, order="C")
 
 
+def _doubles(name: str, x: Any) -> NDArray[np.float64]:
+    """A number, or several of any type, in double."""
+    try:
+        return np.atleast_1d(np.asarray(x, np.float64))
+    except (TypeError, ValueError) as error:
+        raise WrongTypeError(f"{name}: {error}") from None
+
+
 def _output(name: str, a: Any, ndim: int) -> NDArray[Any]:
     if not isinstance(a, np.ndarray):
         raise WrongTypeError(f"{name}: {type(a).__name__}, expected an array to write to")
@@ -135,14 +143,14 @@ class _Batch:
                  margins: Any = None, upstream: Any = 1.0, scale: Any = None, rest: Any = None):
         self.cosines = c = _input("cosines", cosines, 2)
         per_row = np.ndim(upstream) > 0
-        self.upstream = 1.0 if per_row else float(upstream)
+        self.upstream = 1.0 if per_row else number("upstream", upstream)
         given = {
             "cosines": c,
             "labels": _input("labels", labels, 1, _LABELS, np.int64),
             "weights": weights, "class_weights": class_weights, "scales": scales, "margins": margins,
             "upstream": upstream if per_row else None,
-            "scale": None if scale is None else np.array([scale], np.float64),
-            "rest": None if rest is None else np.atleast_1d(np.asarray(rest, np.float64)),
+            "scale": None if scale is None else np.array([number("scale", scale)]),
+            "rest": None if rest is None else _doubles("rest", rest),
         }
         self._arrays = {name: x if x is None else _input(name, x, 1, _NUMBERS, c.dtype) if name not in ("cosines", "labels") else x
                         for name, x in given.items()}
@@ -439,7 +447,7 @@ def point_loss(loss: Loss, prediction: ArrayLike, truth: ArrayLike, *, gradient:
         raise ParameterError("gradient = False, but out or accumulate asks for one")
     g = _gradient(out, accumulate, p.shape, p.dtype) if gradient else None
     losses = np.empty(p.shape, p.dtype) if element_losses or reduction == "none" else None
-    options = _options(upstream=float(upstream), reduction=reduction, accumulate=accumulate, threads=threads)
+    options = _options(upstream=number("upstream", upstream), reduction=reduction, accumulate=accumulate, threads=threads)
     matrices = [None if a is None else _as_matrix(a) for a in (p, t, g, w, losses)]
     rows, cols = _as_matrix(p).shape
     workspace = _workspace(policy, p.dtype, rows, cols, _c.OUT_OF_PLACE, options)
@@ -459,7 +467,7 @@ def adaptive_wing_weights(truth: ArrayLike, weight: float = 10.0, threshold: flo
     result = np.empty(a.shape, a.dtype)
     for index in np.ndindex(a.shape[:-2]):
         heat = _input("truth", a[index], 2)
-        _c.adaptive_wing_weights(_view(heat), _view(result[index]), float(weight), float(threshold))
+        _c.adaptive_wing_weights(_view(heat), _view(result[index]), number("weight", weight), number("threshold", threshold))
     return result
 
 
@@ -622,7 +630,7 @@ def _verified(curve: NDArray[Any], far: float) -> _c.Verification:
     if not (isinstance(curve, np.ndarray) and curve.dtype == _ROC_POINT and curve.ndim == 1):
         raise ParameterError("curve: it is what roc gives")
     points, result = np.ascontiguousarray(curve), _c.Verification()
-    _c.verify(_address(points), points.size, float(far), byref(result))
+    _c.verify(_address(points), points.size, number("far", far), byref(result))
     return result
 
 

@@ -1,4 +1,5 @@
 """Arrays: strides, copies, types and what is refused. Nothing is written before a refusal, and the library works afterwards."""
+import ctypes
 import threading
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 
 import losskit
 import losskit.numpy as lk
+from losskit import _c
 
 LOSS = losskit.MarginSoftmax(losskit.ArcMargin(0.5), 16)
 
@@ -128,6 +130,10 @@ BAD = [
     (dict(scale=np.nan), losskit.ParameterError, "scale"),
     (dict(margins=[9.0, 0.1, 0.1]), losskit.ParameterError, "margins"),
     (dict(rest=0.3), losskit.ParameterError, "rest"),
+    (dict(rest="x"), losskit.WrongTypeError, "rest"),
+    (dict(scale="x"), losskit.WrongTypeError, "scale = 'x' is no number"),
+    (dict(scale=[1.0, 2.0]), losskit.WrongTypeError, "scale"),
+    (dict(upstream=None), losskit.WrongTypeError, "upstream = None is no number"),
     (dict(upstream=[1.0, 2.0]), losskit.ShapeError, "upstream"),
     (dict(upstream=np.ones(3, f32)), losskit.WrongTypeError, "upstream"),
     (dict(reduction="average"), losskit.ParameterError, "reduction = 'average'"),
@@ -179,6 +185,10 @@ def test_saved_of_another_call(batch):
     for bad in (saved[:4], saved[:, :5], saved.astype(f32), saved.tolist(), None, np.asfortranarray(saved)):
         with pytest.raises(losskit.Error):
             lk.loss_gradient(LOSS, cosines, labels, bad)
+
+
+def test_other_python_threads_run_during_a_call():
+    assert type(_c._library) is ctypes.CDLL  # a PyDLL would hold the interpreter's lock
 
 
 def test_threads_of_python(batch):

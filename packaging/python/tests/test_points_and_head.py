@@ -29,7 +29,7 @@ def test_wing(rng):
 def test_adaptive_wing_on_heatmaps(rng):
     prediction, truth = rng.uniform(0, 1, (2, 3, 8, 7)), rng.uniform(0, 1, (2, 3, 8, 7))
     value, slope = f.adaptive_wing(2.1, 14, 1, 0.5)(prediction, truth)
-    weights = lk.adaptive_wing_weights(truth > 0.9).astype(float) if False else lk.adaptive_wing_weights(np.where(truth > 0.9, truth, 0))
+    weights = lk.adaptive_wing_weights(np.where(truth > 0.9, truth, 0))
     near = np.zeros(truth.shape, bool)
     peaks = np.pad(truth > 0.9, ((0, 0), (0, 0), (1, 1), (1, 1)))
     for i in range(3):
@@ -40,6 +40,10 @@ def test_adaptive_wing_on_heatmaps(rng):
     np.testing.assert_allclose(result.loss, (weights * value).mean(), rtol=1e-6)  # its parameters are kept in float
     np.testing.assert_allclose(result.gradient, weights * slope / value.size, rtol=1e-6, atol=1e-12)
     assert result.gradient.shape == truth.shape
+    of_rows = lk.point_loss("AdaptiveWingLoss", prediction, truth, reduction="batch_mean")
+    np.testing.assert_allclose(of_rows.loss, value.sum() / (2 * 3 * 8), rtol=1e-6)
+    alone = lk.point_loss("AdaptiveWingLoss", prediction[0, 0, 0], truth[0, 0, 0], reduction="batch_mean")
+    np.testing.assert_allclose(alone.loss, value[0, 0, 0].sum(), rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", [p.name for p in losskit.catalogue() if p.kind == "point loss"])
@@ -152,6 +156,10 @@ def test_adacos(rng):
     np.testing.assert_allclose(after.value, np.log(e.sum(1).mean()) / np.cos(angle), rtol=1e-9)  # eqs. 15 to 17
     assert after.steps == 1 and state.steps == 0
     assert lk.advance(scale, state, cosines, labels) == after  # pure
+    assert lk.advance(scale, after, cosines, labels).steps == 2
+    empty = lk.advance(scale, after, cosines[:0], labels[:0])
+    assert empty.value == after.value and empty.kept == 1
+    assert lk.advance(scale, empty, cosines, labels)[1:] == (empty.steps + 1, 1)
     loss = losskit.MarginSoftmax()
     with_state = lk.loss_value(loss, cosines, labels, scale=after.value).loss
     np.testing.assert_allclose(with_state, lk.loss_value(losskit.MarginSoftmax(scale=after.value), cosines, labels).loss, **EXACT)
