@@ -144,16 +144,16 @@ class _Batch:
         self.cosines = c = _input("cosines", cosines, 2)
         per_row = np.ndim(upstream) > 0
         self.upstream = 1.0 if per_row else number("upstream", upstream)
-        given = {
-            "cosines": c,
-            "labels": _input("labels", labels, 1, _LABELS, np.int64),
+        self._arrays = {"cosines": c, "labels": _input("labels", labels, 1, _LABELS, np.int64)}
+        optional = {
             "weights": weights, "class_weights": class_weights, "scales": scales, "margins": margins,
             "upstream": upstream if per_row else None,
             "scale": None if scale is None else np.array([number("scale", scale)]),
             "rest": None if rest is None else _doubles("rest", rest),
         }
-        self._arrays = {name: x if x is None else _input(name, x, 1, _NUMBERS, c.dtype) if name not in ("cosines", "labels") else x
-                        for name, x in given.items()}
+        for name, x in optional.items():
+            if x is not None:
+                self._arrays[name] = _input(name, x, 1, _NUMBERS, c.dtype)
         self.c = _c.Batch(**{name: _view(a) for name, a in self._arrays.items()})
 
     @property
