@@ -1,5 +1,7 @@
 """The installed package: processes, types, headers, CMake, the README's code, sizes and times."""
+import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -14,9 +16,16 @@ repository = Path(__file__).parents[3]
 
 
 def run(*command, timeout=120, **more):
-    done = subprocess.run([str(c) for c in command], timeout=timeout, capture_output=True, text=True, **more)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    """What the command prints. At the time limit it and its children are killed."""
+    process = subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+                               **more)
+    try:
+        out, errors = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    assert process.returncode == 0, out + errors
+    return out
 
 
 def test_it_is_the_installed_one():
