@@ -83,6 +83,7 @@ class Policy {
 };
 
 // --- tensors as views ------------------------------------------------------------------------------------------------------------
+// They are all dense and on the CPU: with one that is not, torch's dispatcher looks for another kernel than these.
 
 losskit_type type_of(char const* name, Tensor const& t) {
   switch (t.scalar_type()) {
@@ -93,10 +94,6 @@ losskit_type type_of(char const* name, Tensor const& t) {
     case ScalarType::Byte: return LOSSKIT_U8;
     default: fail("WrongTypeError", name, " must be float32 or float64 (labels int32 or int64)");
   }
-}
-
-void expect_cpu(char const* name, Tensor const& t) {
-  if (!t.is_cpu()) fail("WrongMemoryError", name, " must be on the CPU");
 }
 
 void expect_rank(char const* name, Tensor const& t, int64_t rank) {
@@ -115,7 +112,6 @@ struct Matrix {
 
  private:
   static Tensor readable(char const* name, Tensor const& t) {
-    expect_cpu(name, t);
     expect_rank(name, t, 2);
     bool const joined = t.size(1) <= 1 || t.stride(1) == 1, apart = t.size(0) <= 1 || t.stride(0) >= t.size(1);
     return joined && apart ? t : torch::stable::contiguous(t);
@@ -132,7 +128,6 @@ struct Vector {
 
  private:
   static Tensor readable(char const* name, Tensor const& t) {
-    expect_cpu(name, t);
     expect_rank(name, t, 1);
     return torch::stable::contiguous(t);
   }
@@ -380,9 +375,7 @@ struct Points {
   Tensor tensor;
   losskit_view view;
 
-  Points(char const* name, Tensor const& t) : tensor(t) {
-    expect_cpu(name, t);
-    tensor = torch::stable::contiguous(t);
+  Points(char const* name, Tensor const& t) : tensor(torch::stable::contiguous(t)) {
     int64_t const n = tensor.numel(), rows = tensor.dim() > 0 ? tensor.size(0) : 1;
     view = losskit_matrix(type_of(name, tensor), tensor.const_data_ptr(), rows, rows > 0 ? n / rows : 0);
   }
@@ -426,7 +419,6 @@ Tensor point_loss(Tensor const& prediction, Tensor const& truth, Policy const& p
 
 std::tuple<Tensor, Tensor> point_loss_and_gradient(Tensor const& prediction, Tensor const& truth, Policy const& policy, int64_t reduction,
                                                    Maybe const& weights) {
-  expect_cpu("prediction", prediction);
   Tensor const gradient = torch::stable::empty(prediction.sizes(), prediction.scalar_type());
   Tensor const loss = run_point_loss(prediction, truth, policy, reduction, weights, &gradient);
   return {loss, gradient};

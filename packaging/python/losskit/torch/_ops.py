@@ -11,7 +11,12 @@ import torch
 
 import losskit
 
-torch.ops.load_library(str(Path(losskit.__file__).parent / "lib" / "liblosskit_torch.so"))
+if tuple(int(part) for part in torch.__version__.split(".")[:2]) < (2, 10):
+    raise ImportError(f"losskit.torch needs torch 2.10 or later; this is {torch.__version__}")
+_library = Path(losskit.__file__).parent / "lib" / "liblosskit_torch.so"
+if not _library.exists():
+    raise ImportError(f"this losskit was built without its operators for torch: there is no {_library}")
+torch.ops.load_library(str(_library))
 ops = torch.ops.losskit
 
 REDUCTIONS = {"mean": 0, "sum": 1, "none": 2, "batch_mean": 3, "weighted_mean": 4}
