@@ -1,4 +1,5 @@
-# The README's table of policies, made from the headers that catalogue.hpp includes: each one's first sentences.
+# The README's table of policies, made from the headers that catalogue.hpp includes: each one's first sentences, and its list of
+# parameters with what they are where none is given.
 #   cmake -DMODE=check -P cmake/policy_table.cmake     fails if the README's table differs
 #   cmake -DMODE=write -P cmake/policy_table.cmake     puts it there
 cmake_minimum_required(VERSION 3.23)
@@ -7,7 +8,7 @@ set(kinds margin "margin" rest "rest rule" objective "objective" scale "scale" p
 
 file(STRINGS "${root}/include/losskit/catalogue.hpp" includes REGEX "^#include \"losskit/")
 # GPU: tests/gpu/catalogue.cu compiles every list of the catalogue but the schedules, which are numbers of the host's.
-set(table "| policy | kind | GPU | formula in | what it is |\n|---|---|---|---|---|\n")
+set(table "| policy | kind | GPU | parameters | formula in | what it is |\n|---|---|---|---|---|---|\n")
 while(kinds)
   list(POP_FRONT kinds folder kind)
   set(gpu yes)
@@ -30,12 +31,18 @@ while(kinds)
         endif()
         string(REGEX REPLACE ":$" "." comment "${comment}")
       endif()
+      # {"m", "rad", 0.5, ...}: m = 0.5 rad
+      string(REGEX MATCHALL "{\"[a-z_0-9]+\", \"[a-z0-9/()]*\", [^,]+," list "${text}")
+      list(TRANSFORM list REPLACE "^{\"([a-z_0-9]+)\", \"([a-z0-9/()]*)\", ([^,]+),$" "\\1 = \\3 \\2")
+      list(TRANSFORM list STRIP)
+      list(TRANSFORM list REPLACE "Interval::" "")
+      list(JOIN list ", " parameters)
       if(NOT comment MATCHES "^([A-Za-z0-9, ]+): (.*)$")
         message(FATAL_ERROR "${header}: its comment does not begin with \"// Name: what it is.\"")
       endif()
       set(name "${CMAKE_MATCH_1}")
       set(what "${CMAKE_MATCH_2}")
-      string(APPEND table "| ${name} | ${kind} | ${gpu} | `${header}` | ${what} |\n")
+      string(APPEND table "| ${name} | ${kind} | ${gpu} | ${parameters} | `${header}` | ${what} |\n")
     endif()
   endforeach()
 endwhile()

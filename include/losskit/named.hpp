@@ -140,19 +140,20 @@ class Names {
       if (n == all_[i]) return;
     if (count_ < most) all_[count_++] = name;
   }
+  // The nearest first.
   char const* text() {
+    int const limit = 1 + static_cast<int>(wanted_.size()) / 4;
     bool any = false;
-    for (int i = 0; i < count_; ++i) any = any || near(all_[i]);
-    int used = std::snprintf(text_, sizeof text_, "%s", any ? "did you mean " : "there is ");
-    for (int i = 0, listed = 0; i < count_ && used < int(sizeof text_); ++i)
-      if (!any || near(all_[i]))
-        used += std::snprintf(text_ + used, sizeof text_ - static_cast<std::size_t>(used), "%s%s", listed++ ? ", " : "", all_[i]);
+    for (int i = 0; i < count_; ++i) any = any || letters_apart(wanted_, all_[i]) <= limit;
+    int used = std::snprintf(text_, sizeof text_, "%s", any ? "did you mean " : "there is "), listed = 0;
+    for (int apart = 0; apart <= (any ? limit : 0); ++apart)
+      for (int i = 0; i < count_ && used < int(sizeof text_); ++i)
+        if (!any || letters_apart(wanted_, all_[i]) == apart)
+          used += std::snprintf(text_ + used, sizeof text_ - static_cast<std::size_t>(used), "%s%s", listed++ ? ", " : "", all_[i]);
     return text_;
   }
 
  private:
-  bool near(char const* name) const { return letters_apart(wanted_, name) <= 1 + static_cast<int>(wanted_.size()) / 4; }
-
   static constexpr int most = 32;
   std::string_view wanted_;
   char const* all_[most] = {};

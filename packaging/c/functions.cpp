@@ -5,6 +5,8 @@
 
 #include "arguments.hpp"
 #include "catalogue.hpp"
+#include "dltensor.hpp"
+#include "losskit/adapt/dlpack.hpp"
 #include "losskit/head/cosine_layer.hpp"
 #include "losskit/point/adaptive_wing_weights.hpp"
 #include "losskit/recognition/similarity.hpp"
@@ -29,53 +31,19 @@ char const* isa() { return LOSSKIT_C_ISA; }
 
 // --- memory ------------------------------------------------------------------------------------------------------------------------
 
-// dlpack.h's DLTensor, which has been the same in every version.
-struct DlTensor {
-  void* data;
-  struct { std::int32_t type, id; } device;
-  std::int32_t dimensions;
-  struct { std::uint8_t code, bits; std::uint16_t lanes; } type;
-  std::int64_t *shape, *strides;  // in elements
-  std::uint64_t byte_offset;
-};
-static_assert(sizeof(DlTensor) == 48);  // tests/c compares it with dlpack.h, member by member
-
-int type_of(DlTensor const& t) {
-  enum { whole = 0, natural = 1, floating = 2 };
-  int const code = t.type.code, bits = t.type.bits;
-  if (t.type.lanes == 1) {
-    if (code == floating && bits == 32) return LOSSKIT_F32;
-    if (code == floating && bits == 64) return LOSSKIT_F64;
-    if (code == whole && bits == 32) return LOSSKIT_I32;
-    if (code == whole && bits == 64) return LOSSKIT_I64;
-    if ((code == natural || code == 6) && bits == 8) return LOSSKIT_U8;  // 6: bool
-  }
-  fail<TypeError>("DLTensor: type code %d, %d bits, %d lanes: expected float of 32 or 64 bits, int of 32 or 64, uint8 or bool", code, bits,
-                  int(t.type.lanes));
-}
-
 losskit_status view_of_dlpack(const void* dltensor, losskit_view* view) {
   return guarded([&] {
-    auto const& t = *static_cast<DlTensor const*>(&required("dltensor", static_cast<DlTensor const*>(dltensor)));
+    DlTensor const& t = required("dltensor", static_cast<DlTensor const*>(dltensor));
     required("view", view);
-    if (t.device.type != 1 && t.device.type != 3 && t.device.type != 11)  // CPU, and host memory that CUDA or ROCm pinned
-      fail<MemoryError>("DLTensor: device type %d is not the host's", int(t.device.type));
-    if (t.dimensions != 1 && t.dimensions != 2) fail<ShapeError>("DLTensor: %d dimensions, expected 1 or 2", int(t.dimensions));
-    required("DLTensor: shape", t.shape);
-    losskit_view v{};
-    v.type = type_of(t);
-    v.rows = t.shape[0];
-    v.cols = t.dimensions == 2 ? t.shape[1] : 1;
-    if (v.rows < 0 || v.cols < 0) fail<ShapeError>("DLTensor: %lld x %lld is no shape", (long long)v.rows, (long long)v.cols);
-    v.stride = v.cols;
-    if (t.strides && v.rows > 0 && v.cols > 0) {
-      if (t.dimensions == 2 && v.cols > 1 && t.strides[1] != 1)
-        fail<StrideError>("DLTensor: columns are %lld elements apart, expected 1", (long long)t.strides[1]);
-      if (v.rows > 1) v.stride = t.strides[0];
-      if (v.stride < v.cols) fail<StrideError>("DLTensor: rows are %lld elements apart, but have %lld", (long long)v.stride, (long long)v.cols);
-    }
-    v.data = t.data ? static_cast<char*>(t.data) + t.byte_offset : nullptr;
-    *view = v;
+    auto const shape = losskit::detail::dl_shape(t);
+    auto const as = [&]<class T>(T) {
+      if (losskit::detail::dl_holds<T>(t))
+        *view = losskit_strided(losskit_type(type_code<T>), losskit::detail::dl_data<T>(t), shape.rows, shape.cols, shape.stride);
+      return losskit::detail::dl_holds<T>(t);
+    };
+    if (!(as(float{}) || as(double{}) || as(std::int32_t{}) || as(std::int64_t{}) || as(std::uint8_t{})))
+      fail<TypeError>("DLTensor: type code %d of %d bits: expected float or int of 32 or 64 bits, uint8 or bool", int(t.dtype.code),
+                      int(t.dtype.bits));
   });
 }
 

@@ -11,10 +11,8 @@ int main() {
   rows<float>(on::eigen{});
   rows<float>(on::serial{});
   rows<float>(solo{});
-  rows<double>(on::eigen{});
   points<float>(on::eigen{});
   points<float>(on::serial{});
   points<float>(solo{});
-  points<double>(on::eigen{});
   return failures != 0;
 }

@@ -44,8 +44,8 @@ class AdaCosScale {
 
   // C >= 3 classes; floor <= ceiling. Throws ParameterError otherwise.
   static constexpr Parameter parameters[] = {{"classes", "", 1000, Interval::closed(3, 0x1p53), true},
-                                             {"floor", "scale", 0, Interval::closed(0, largest_scale)},
-                                             {"ceiling", "scale", largest_scale, Interval::closed(0, largest_scale)}};
+                                             {"floor", "", 0, Interval::closed(0, largest_scale)},
+                                             {"ceiling", "", largest_scale, Interval::closed(0, largest_scale)}};
   explicit AdaCosScale(idx classes = static_cast<idx>(parameters[0].standard), double floor = parameters[1].standard,
                        double ceiling = parameters[2].standard)
       : classes_(classes), floor_(checked(name, parameters[1], floor)), ceiling_(checked(name, parameters[2], ceiling)) {

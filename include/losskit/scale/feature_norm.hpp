@@ -22,9 +22,8 @@ class FeatureNorm {
   static constexpr char const* name = "FeatureNorm";
 
   // low <= high. Throws ParameterError otherwise.
-  static constexpr double none = std::numeric_limits<double>::infinity();
-  static constexpr Parameter parameters[] = {{"low", "norm", 0, Interval::closed(0, none)},
-                                             {"high", "norm", none, Interval::closed(0, none)}};
+  static constexpr Parameter parameters[] = {{"low", "", 0, Interval::closed(0, Interval::infinity)},
+                                             {"high", "", Interval::infinity, Interval::closed(0, Interval::infinity)}};
   explicit FeatureNorm(double low = parameters[0].standard, double high = parameters[1].standard)
       : low_(checked(name, parameters[0], low)), high_(checked(name, parameters[1], high)) {
     if (!(low <= high)) fail<ParameterError>("FeatureNorm: [%g, %g] is not a range with 0 <= low <= high", low, high);

@@ -200,7 +200,8 @@ def test_a_head_compiles_and_trains(compiled):
 def test_a_compiled_second_derivative_is_refused(compiled):
     cosines, labels = batch()
     loss = compiled(lambda c: F.margin_softmax(c, labels))(cosines)
-    with pytest.raises(RuntimeError, match="double backward|second derivative"):
+    # torch's own refusal: 2.13 names double backward, 2.10 says that there is no graph.
+    with pytest.raises(RuntimeError, match="double backward|second derivative|does not require grad"):
         (first,) = torch.autograd.grad(loss, cosines, create_graph=True)
         first.sum().backward()
 

@@ -95,10 +95,10 @@ def test_insightface(layer, published, shape):
 
 
 def test_insightface_s_filter_and_errors():
-    c = torch.tensor([[0.5, 0.6, 0.1], [0.9, 0.2, 0.8]], dtype=torch.float64, requires_grad=True)
+    c = torch.tensor([[0.7, 0.6, 0.1], [0.9, 0.2, 0.8]], dtype=torch.float64, requires_grad=True)
     layer = insightface.CombinedMarginLoss(10, 1.0, 0.0, 0.1, interclass_filtering_threshold=0.55)
     logits = layer(c, torch.tensor([0, -1]))
-    assert torch.allclose(logits, torch.tensor([[4.0, 0, 1], [0, 2, 0]], dtype=torch.float64))
+    assert torch.allclose(logits, torch.tensor([[6.0, 0, 1], [0, 2, 0]], dtype=torch.float64))
     logits.sum().backward()
     assert torch.equal(c.grad, torch.tensor([[10.0, 0, 10], [0, 10, 0]], dtype=torch.float64))
     with pytest.raises(losskit.ParameterError):

@@ -114,6 +114,7 @@ def test_overwriting_what_cannot_be():
 def test_point_losses():
     prediction, truth = points()
     for error, x, y, more in ((losskit.ShapeError, prediction, truth[:2], {}), (losskit.ShapeError, prediction, truth.view(4, 3), {}),
+                              (losskit.ShapeError, prediction, truth.view(3, 2, 2), {}),
                               (losskit.WrongTypeError, prediction.detach().long(), truth, {}),
                               (losskit.WrongMemoryError, prediction, truth.to("meta"), {}),
                               (losskit.ShapeError, prediction, truth, {"weights": torch.ones(3)}),

@@ -1,0 +1,39 @@
+# The C ABI: packaging/c against the C++ that it is made of, as a C program sees it, and what its symbols are.
+set(set_names baseline)
+set(set_objects "")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  set(set_names x86-64-v4 x86-64-v3 baseline)
+endif()
+foreach(set IN LISTS LOSSKIT_C_SET_ORDER)
+  list(APPEND set_objects "${PROJECT_BINARY_DIR}/packaging/c/${set}.o")
+endforeach()
+
+losskit_test_program(abi_test c/abi_test.cpp losskit::c)
+losskit_test(c_symbols ${CMAKE_COMMAND} -D "NM=${CMAKE_NM}" -D "LIBRARY=$<TARGET_FILE:losskit_c>" -D "SETS=${set_objects}"
+             -D "HEADER=${PROJECT_SOURCE_DIR}/include/losskit/c/losskit.h" -P "${PROJECT_SOURCE_DIR}/cmake/c_symbols.cmake")
+losskit_test(c_program ${CMAKE_COMMAND} -D "SOURCE=${PROJECT_SOURCE_DIR}" -D PAGE=README.md -D "LIBRARY=$<TARGET_FILE:losskit_c>"
+             -D "SETS=${set_names}" -D CC=cc -D "WORK=${CMAKE_CURRENT_BINARY_DIR}/c_program" -P "${PROJECT_SOURCE_DIR}/cmake/c_program.cmake")
+if(TARGET abi_test)
+  # The library takes the set that the test is compiled for.
+  set(isa baseline)
+  if(LOSSKIT_MARCH MATCHES "^x86-64-v[34]$")
+    set(isa ${LOSSKIT_MARCH})
+  endif()
+  set_property(TEST "${losskit_test_prefix}abi_test" APPEND PROPERTY ENVIRONMENT "LOSSKIT_ISA=${isa}")
+endif()
+
+# Real dlpack.h files: Debian's, before version 1, and one since.
+file(GLOB dlpacks "/usr/include/dlpack/dlpack.h" "${PROJECT_SOURCE_DIR}/build/wheels/*/dlpack/dlpack.h" "${PROJECT_SOURCE_DIR}/build/wheels/*/*/dlpack/dlpack.h"
+     "${PROJECT_SOURCE_DIR}/build/wheels/*/*/*/dlpack/dlpack.h")
+set(number 0)
+foreach(dlpack IN LISTS dlpacks)
+  math(EXPR number "${number} + 1")
+  losskit_test_program(dlpack_${number}_test c/dlpack_test.cpp losskit::c)
+  if(TARGET dlpack_${number}_test)
+    target_compile_definitions(dlpack_${number}_test PRIVATE "LOSSKIT_DLPACK_H=\"${dlpack}\"")
+  endif()
+endforeach()
+if(NOT dlpacks)
+  losskit_test(dlpack ${CMAKE_COMMAND} -E echo "left out: no dlpack.h here (libdlpack-dev)")
+  set_tests_properties("${losskit_test_prefix}dlpack" PROPERTIES SKIP_REGULAR_EXPRESSION "left out: no dlpack.h")
+endif()
