@@ -2,19 +2,38 @@
 #
 #   cmake -D SOURCE=<repository> -D "COMPILER=<c++>" -D "FLAGS=<flags>" -P cmake/headers_alone.cmake
 #
-# Every header is included twice: once alone, once more to see that it may be.
+# Every header is included twice: once alone, once more to see that it may be. An adapter whose framework does not compile here is
+# left out, with a line.
 cmake_minimum_required(VERSION 3.23)
+include("${CMAKE_CURRENT_LIST_DIR}/frameworks.cmake")
 separate_arguments(FLAGS UNIX_COMMAND "${FLAGS}")
 file(GLOB_RECURSE headers RELATIVE "${SOURCE}/include" "${SOURCE}/include/losskit/*.hpp")
 list(SORT headers)
 set(broken "")
-foreach(header IN LISTS headers)
+# Does a unit that includes `header` twice compile?
+function(compiles header out errors_out)
   string(MAKE_C_IDENTIFIER "${header}" unit)
   set(unit "${CMAKE_CURRENT_BINARY_DIR}/alone/${unit}.cpp")
-  file(CONFIGURE OUTPUT "${unit}" CONTENT "#include \"@header@\"\n#include \"@header@\"\n" @ONLY)
+  file(CONFIGURE OUTPUT "${unit}" CONTENT "#include <@header@>\n#include <@header@>\n" @ONLY)
   execute_process(COMMAND ${COMPILER} ${FLAGS} -fsyntax-only "-I${SOURCE}/include" "${unit}"
                   RESULT_VARIABLE result ERROR_VARIABLE errors)
-  if(NOT result EQUAL 0)
+  set(${out} FALSE PARENT_SCOPE)
+  if(result EQUAL 0)
+    set(${out} TRUE PARENT_SCOPE)
+  endif()
+  set(${errors_out} "${errors}" PARENT_SCOPE)
+endfunction()
+foreach(header IN LISTS headers)
+  if(header IN_LIST losskit_framework_headers)
+    compiles("${losskit_framework_of_${header}}" found errors)
+    if(NOT found)
+      list(REMOVE_ITEM headers "${header}")
+      message(STATUS "left out: ${header}, for <${losskit_framework_of_${header}}> is missing or does not compile here")
+      continue()
+    endif()
+  endif()
+  compiles("${header}" fine errors)
+  if(NOT fine)
     list(APPEND broken "${header}")
     message(NOTICE "--- ${header}\n${errors}")
   endif()

@@ -1,6 +1,6 @@
 # Compiles one .cu or .cuh for GPUs, all warnings as errors, with no flag that a user would have to know. Run as a test:
 #
-#   cmake -D NVCC=... -D FILE=... -D "ARCHS=75 80 90" -D "INCLUDE=folder folder" [-D TABLE=...] -P cmake/nvcc.cmake
+#   cmake -D NVCC=... -D FILE=... -D "ARCHS=75 80 90" -D "INCLUDE=folder folder" ["FLAGS=more flags"] [-D TABLE=...] -P cmake/nvcc.cmake
 #
 # With TABLE, what each kernel takes of a GPU (ptxas) is compared with the bounds in that file: lines of
 #   <kernel's name, as in the output of this script> <registers> <bytes of static shared memory>
@@ -9,7 +9,8 @@
 cmake_minimum_required(VERSION 3.23)
 separate_arguments(archs UNIX_COMMAND "${ARCHS}")
 separate_arguments(folders UNIX_COMMAND "${INCLUDE}")
-set(flags -std=c++20 -Werror all-warnings -Xcompiler=-Wall,-Wextra,-Werror)
+separate_arguments(more UNIX_COMMAND "${FLAGS}")
+set(flags -std=c++20 -Werror all-warnings -Xcompiler=-Wall,-Wextra,-Werror ${more})
 foreach(arch IN LISTS archs)
   list(APPEND flags "-gencode=arch=compute_${arch},code=sm_${arch}")
 endforeach()

@@ -28,6 +28,8 @@ string(REPLACE "\n" ";" lines "${text}")
 
 file(GLOB_RECURSE headers RELATIVE "${SOURCE}/include" "${SOURCE}/include/losskit/*.hpp")
 list(SORT headers)
+include("${CMAKE_CURRENT_LIST_DIR}/frameworks.cmake")
+list(REMOVE_ITEM headers ${losskit_framework_headers})
 set(everything "#include <array>\n#include <cstddef>\n#include <cstdint>\n#include <cstdio>\n#include <vector>\n")
 foreach(header IN LISTS headers)
   string(APPEND everything "#include \"${header}\"\n")

@@ -37,3 +37,7 @@ if(NOT dlpacks)
   losskit_test(dlpack ${CMAKE_COMMAND} -E echo "left out: no dlpack.h here (libdlpack-dev)")
   set_tests_properties("${losskit_test_prefix}dlpack" PROPERTIES SKIP_REGULAR_EXPRESSION "left out: no dlpack.h")
 endif()
+
+# `./dev bench --frameworks` builds and runs it, nothing else does.
+add_executable(losskit_c_gates EXCLUDE_FROM_ALL "${PROJECT_SOURCE_DIR}/bench/c_gates.cpp")
+target_link_libraries(losskit_c_gates PRIVATE losskit_develop losskit::c)

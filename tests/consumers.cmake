@@ -11,13 +11,16 @@ set(compiled_by -D "SOURCE=${PROJECT_SOURCE_DIR}" -D "COMPILER=${CMAKE_CXX_COMPI
 # --- headers: each alone; all of them in two units of one program; between a user's macros; without exceptions -------------
 losskit_test(headers_alone ${CMAKE_COMMAND} ${compiled_by} -P "${PROJECT_SOURCE_DIR}/cmake/headers_alone.cmake")
 
+include("${PROJECT_SOURCE_DIR}/cmake/frameworks.cmake")
 set(includes "")
 foreach(header IN LISTS losskit_headers)
   file(RELATIVE_PATH header "${PROJECT_SOURCE_DIR}/include" "${header}")
-  string(APPEND includes "#include \"${header}\"\n")
+  if(NOT header IN_LIST losskit_framework_headers)
+    string(APPEND includes "#include \"${header}\"\n")
+  endif()
 endforeach()
 file(CONFIGURE OUTPUT "${CMAKE_CURRENT_BINARY_DIR}/generated/all_headers.hpp"
-     CONTENT "// Every header of losskit.\n#pragma once\n${includes}")
+     CONTENT "// Every header of losskit that needs no framework.\n#pragma once\n${includes}")
 
 function(losskit_consumer name)
   add_executable(${name} ${ARGN})

@@ -46,4 +46,16 @@ foreach(test IN LISTS gpu_tests)
   get_filename_component(name "${test}" NAME_WE)
   losskit_nvcc_test(${name} "${test}" 90)
 endforeach()
+
+# The LibTorch adapter over CUDA tensors, against the headers of LibTorch 2: those that `./dev bench --peer torch` installs, say.
+# nvcc refuses Debian's 1.13 as C++20. A wheel for CPUs lacks one generated header, and the definition says so.
+file(GLOB torch_include "${PROJECT_SOURCE_DIR}/build/bench/torch/lib/python3*/site-packages/torch/include")
+set(LOSSKIT_TORCH_INCLUDE "${torch_include}" CACHE PATH "The include folder of a LibTorch 2, for nvcc")
+if(EXISTS "${LOSSKIT_TORCH_INCLUDE}/c10/cuda/CUDAStream.h")
+  losskit_nvcc_test(torch "${gpu_folder}/torch.cu" 90
+    -D "FLAGS=-DC10_CUDA_NO_CMAKE_CONFIGURE_FILE -isystem '${LOSSKIT_TORCH_INCLUDE}' -isystem '${LOSSKIT_TORCH_INCLUDE}/torch/csrc/api/include'")
+else()
+  losskit_test(gpu/torch ${CMAKE_COMMAND} -E echo "skipped: no LibTorch 2 in LOSSKIT_TORCH_INCLUDE, so its adapter was not compiled by nvcc")
+  set_tests_properties("${losskit_test_prefix}gpu/torch" PROPERTIES SKIP_REGULAR_EXPRESSION "skipped: no LibTorch 2")
+endif()
 losskit_nvcc_test(train_step "${PROJECT_SOURCE_DIR}/examples/train_step.cu" 90)

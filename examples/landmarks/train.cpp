@@ -9,6 +9,9 @@
 #include <numeric>
 #include <tuple>
 
+#include <torch/torch.h>
+
+#include <losskit/adapt/torch.hpp>
 #include <losskit/point/adaptive_wing.hpp>
 #include <losskit/point/adaptive_wing_weights.hpp>
 #include <losskit/point/smooth_l1.hpp>
@@ -16,7 +19,6 @@
 
 #include "../support/random.hpp"
 #include "../support/runtime.hpp"
-#include "losskit_layer.hpp"
 
 namespace demo {
 namespace {
@@ -166,7 +168,7 @@ std::vector<float> predict(torch::nn::Sequential& network, Scenes const& scenes)
 }
 
 // Adaptive Wing's weight map, of every heatmap in the batch.
-losskit::MatrixView<float const> weigh_foreground(at::Tensor const& truth, at::Tensor const& weights) {
+void weigh_foreground(at::Tensor const& truth, at::Tensor const& weights) {
   for (int64_t map = 0; map < truth.numel() / map_cells; ++map) {
     losskit::MatrixView<float> const y{truth.data_ptr<float>() + map * map_cells, map_side, map_side,
                                        map_side};
@@ -174,7 +176,6 @@ losskit::MatrixView<float const> weigh_foreground(at::Tensor const& truth, at::T
                                        map_side};
     losskit::adaptive_wing_weights(y, w);
   }
-  return matrix_of(weights);
 }
 
 template <class Recipe>
@@ -205,10 +206,13 @@ Predictor run(SceneSplit const& scenes, int epochs, Progress& progress) {
     }
     options.lr(peak_rate / 2 *
                (1 + std::cos(std::numbers::pi * static_cast<double>(step) / static_cast<double>(steps))));
-    losskit::MatrixView<float const> weights;
-    if constexpr (requires { Recipe::weighs_foreground; }) weights = weigh_foreground(truth, map_weights);
+    losskit::adapt::PointLossOptions loss_options{.reduction = losskit::Reduction::batch_mean};
+    if constexpr (requires { Recipe::weighs_foreground; }) {
+      weigh_foreground(truth, map_weights);
+      loss_options.weights = map_weights;
+    }
     optimiser.zero_grad();
-    point_loss(network->forward(images), truth, weights, Recipe::loss()).backward();
+    losskit::adapt::point_loss(Recipe::loss(), network->forward(images), truth, loss_options).backward();
     optimiser.step();
     reporter.advance(batch_rows);
   }

@@ -7,8 +7,9 @@
 #include <numbers>
 #include <numeric>
 
+#include <losskit/adapt/torch.hpp>
+
 #include "../support/runtime.hpp"
-#include "losskit_layer.hpp"
 #include "network.hpp"
 #include "recipes.hpp"
 
@@ -68,11 +69,16 @@ class Batches {
   std::vector<std::size_t> order_;
 };
 
-void count_target_angles(at::Tensor const& cosines, at::Tensor const& labels, AngleHistogram& angles) {
-  auto const matrix = matrix_of(cosines);
-  auto const targets = labels_of(labels);
-  for (losskit::idx i = 0; i < matrix.rows; ++i) {
-    double const cosine = std::clamp(static_cast<double>(matrix.row(i)[targets[i]]), -1.0, 1.0);
+using Batch = losskit::Batch<float, std::int64_t>;
+
+Batch batch_of(at::Tensor const& cosines, at::Tensor const& labels) {
+  return {losskit::adapt::matrix_of<float const>(cosines),
+          losskit::adapt::vector_of<std::int64_t const>(labels)};
+}
+
+void count_target_angles(Batch const& batch, AngleHistogram& angles) {
+  for (losskit::idx i = 0; i < batch.cosines.rows; ++i) {
+    double const cosine = std::clamp(static_cast<double>(batch.cosines.row(i)[batch.labels[i]]), -1.0, 1.0);
     if (std::isnan(cosine)) throw Problem("training diverged: a cosine is not a number");
     auto const bin =
         static_cast<std::size_t>(std::acos(cosine) / std::numbers::pi * static_cast<double>(angles.size()));
@@ -88,18 +94,18 @@ at::Tensor loss_of(Recipe& recipe, double progress, Head& head, at::Tensor const
     {
       torch::NoGradGuard const only_looking;
       at::Tensor const cosines = head->cosines(embeddings);
-      count_target_angles(cosines, labels, angles);
+      count_target_angles(batch_of(cosines, labels), angles);
       right += cosines.argmax(1).eq(labels).sum().template item<std::int64_t>();
     }
     return torch::nn::functional::cross_entropy(head->products(embeddings), labels);
   } else {
     at::Tensor const cosines = head->cosines(embeddings);
-    count_target_angles(cosines, labels, angles);  // now: the loss writes its gradient over the cosines
-    if constexpr (requires { recipe.observe(losskit::Batch{matrix_of(cosines), labels_of(labels)}); }) {
-      recipe.observe(losskit::Batch{matrix_of(cosines), labels_of(labels)});
-    }
+    Batch const batch = batch_of(cosines, labels);
+    count_target_angles(batch, angles);  // now: the loss writes its gradient over the cosines
+    if constexpr (requires { recipe.observe(batch); }) recipe.observe(batch);
     losskit::Report report;
-    at::Tensor const loss = margin_softmax(cosines, labels, recipe.at(progress), report);
+    at::Tensor const loss = losskit::adapt::margin_loss(recipe.at(progress), cosines, labels,
+                                                        {.in_place = true, .report = &report});
     right += report.top1;
     return loss;
   }
