@@ -44,12 +44,13 @@ def test_every_loss_is_an_operator(loss):
 def test_every_argument_passes():
     cosines, labels, *more = arguments("MarginSoftmax(ArcMargin)", 2)
     numbers = [torch.rand(n, dtype=torch.float64) for n in (4, 3)]
-    scales, margins = torch.full((4,), 8.0, dtype=torch.float64).requires_grad_(), torch.full((4,), 0.3, dtype=torch.float64).requires_grad_()
+    scales, margins = (torch.full((4,), x, dtype=torch.float64).requires_grad_() for x in (8.0, 0.3))
     given = (cosines, labels, *more[:3], *numbers, scales, margins, None, None)
     opcheck(ops.loss_and_gradient, *given, function=lambda c, y, w, cw, s, m: F.margin_softmax(
         c, y, "MarginSoftmax(ArcMargin)", reduction="none", weights=w, class_weights=cw, scales=s, margins=m))
     opcheck(ops.loss_and_gradient_, *(a.detach().clone() if isinstance(a, torch.Tensor) else a for a in given))
-    opcheck(ops.loss_value, cosines.detach(), labels, "SoftmaxLoss", 2, *given[4:5], *[None] * 4, torch.full((1,), 3.0, dtype=torch.float64), None)
+    scale = torch.full((1,), 3.0, dtype=torch.float64)
+    opcheck(ops.loss_value, cosines.detach(), labels, "SoftmaxLoss", 2, -100, *[None] * 4, scale, None)
     one_scale = (cosines, labels, "MarginSoftmax(CosMargin)", -100, scales, None, None, None)
     opcheck(ops.logits, *one_scale)
     opcheck(ops.logits_backward, torch.rand(4, 3, dtype=torch.float64),

@@ -69,7 +69,7 @@ def test_two_processes_equal_one(tmp_path, monkeypatch):
 
 def test_a_forked_child_computes_what_its_parent_does():
     code = """
-import os, torch
+import os, signal, torch
 torch.set_num_threads(1)
 import losskit.torch.functional as F
 torch.manual_seed(0)
@@ -81,6 +81,7 @@ def bits():
 here = bits()
 child = os.fork()
 if child == 0:
+    signal.alarm(60)  # one that hangs ends
     os._exit(0 if torch.equal(bits(), here) else 1)
 raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """

@@ -38,7 +38,8 @@ def test_types():
     refused(losskit.WrongTypeError, "labels", labels=y.bool())
     refused(losskit.WrongTypeError, "labels", labels=[0, 1, 2, 3, 4, 0])
     refused(losskit.WrongTypeError, "weights", weights=y)
-    refused(TypeError, "WingLoss", loss="WingLoss")
+    refused(losskit.WrongTypeError, "WingLoss", loss="WingLoss")
+    refused(losskit.WrongTypeError, "no policy", loss=3)
 
 
 def test_devices():

@@ -43,8 +43,9 @@ template <class... Parts>
 }
 
 void expect(losskit_status status) {
-  static constexpr char const* kinds[] = {"",           "ParameterError",   "ShapeError",     "StrideError",    "LabelError",   "AliasError",
-                                          "WrongMemoryError", "WorkspaceError", "WrongTypeError", "VersionError", "InternalError"};
+  static constexpr char const* kinds[] = {
+      "",           "ParameterError", "ShapeError",   "StrideError",  "LabelError", "AliasError", "WrongMemoryError", "WorkspaceError",
+      "WrongTypeError", "VersionError", "InternalError"};
   if (status == LOSSKIT_OK) return;
   if (status == LOSSKIT_OUT_OF_MEMORY) throw std::bad_alloc();
   fail(status < LOSSKIT_OUT_OF_MEMORY ? kinds[status] : kinds[10], losskit_last_error());
@@ -52,8 +53,8 @@ void expect(losskit_status status) {
 
 // --- policies --------------------------------------------------------------------------------------------------------------------
 
-// A policy, from its text. Each text is read once and its policy kept; the oldest go when a training has used many, as an annealed margin
-// does whose number changes each step.
+// A policy, from its text. Each text is read once and its policy kept. When there are many, all are let go: an annealed margin, whose
+// number changes each step, makes a new text each time.
 class Policy {
  public:
   explicit Policy(std::string_view text) : policy_(kept(text)) {}

@@ -24,7 +24,10 @@ ARCFACE = "MarginSoftmax(ArcMargin(m=0.5), scale=64)"
 
 
 def text_of(policy: Policy) -> str:
-    return policy if isinstance(policy, str) else policy.text
+    text = policy if isinstance(policy, str) else getattr(policy, "text", None)
+    if not isinstance(text, str):
+        raise losskit.WrongTypeError(f"{policy!r:.80} is no policy of losskit")
+    return text
 
 
 def _reduction(name: str) -> int:

@@ -50,10 +50,10 @@ class ArcFaceLoss(_Loss):
     """margin in degrees."""
 
     def __init__(self, num_classes: int, embedding_size: int, margin: float = 28.6, scale: float = 64, **more):
-        self_margin = math.radians(margin)
+        radians = math.radians(margin)
         super().__init__(num_classes, embedding_size,
-                         f"MarginSoftmax(ArcMargin(m={self_margin!r}, rule=LegacyLinear), scale={float(scale)!r})", **more)
-        self.margin, self.scale = self_margin, scale
+                         f"MarginSoftmax(ArcMargin(m={radians!r}, rule=LegacyLinear), scale={float(scale)!r})", **more)
+        self.margin, self.scale = radians, scale
 
 
 class CosFaceLoss(_Loss):
@@ -75,6 +75,5 @@ class SphereFaceLoss(_Loss):
 
 class NormalizedSoftmaxLoss(_Loss):
     def __init__(self, num_classes: int, embedding_size: int, temperature: float = 0.05, **more):
-        self_scale = 1 / temperature
-        super().__init__(num_classes, embedding_size, f"MarginSoftmax(NoMargin, scale={self_scale!r})", **more)
-        self.temperature, self.scale = temperature, self_scale
+        super().__init__(num_classes, embedding_size, f"MarginSoftmax(NoMargin, scale={1 / temperature!r})", **more)
+        self.temperature, self.scale = temperature, 1 / temperature
