@@ -1,0 +1,61 @@
+"""What the tests share: every policy of the catalogue as a loss, and batches to try them on."""
+import torch
+
+import losskit
+
+SCALE = 8.0
+
+
+def _choices(info):
+    """A policy's text with each of its options in turn, and with its defaults."""
+    yield info.name
+    for choice in info.choices:
+        if choice.name != "margin":
+            yield from (f"{info.name}({choice.name}={option.name})" for option in choice.options)
+        else:
+            yield from (f"{info.name}(margin={option})" for inner in choice.options for option in _choices(inner))
+
+
+def _of_kind(kind):
+    """Every policy of a kind. A rule that a margin's default numbers do not allow is none of them."""
+    made = []
+    for info in losskit.catalogue():
+        if info.kind == kind:
+            for text in _choices(info):
+                try:
+                    made.append(losskit.policy(text).text)
+                except losskit.ParameterError:
+                    assert any(rule in text for rule in ("LegacyLinear", "FallToCosine", "Easy"))  # published for m1 = 1 alone
+    return sorted(set(made))
+
+
+MARGINS, RESTS, OBJECTIVES = _of_kind("margin"), _of_kind("rest rule"), _of_kind("objective")
+POINT_LOSSES = _of_kind("point loss")
+MARGIN_LOSSES = sorted(
+    {f"MarginSoftmax({margin}, {SCALE})" for margin in MARGINS}
+    | {f"MarginSoftmax(ArcMargin(m=0.4), {SCALE}, {objective})" for objective in OBJECTIVES}
+    | {f"MarginSoftmax(ArcMargin(m=0.4), {SCALE}, CrossEntropy, {rest})" for rest in RESTS})
+SOFTMAX_LOSSES = [f"SoftmaxLoss({objective}, scale=1.5)" for objective in OBJECTIVES]
+LOSSES = MARGIN_LOSSES + SOFTMAX_LOSSES
+
+
+def batch(rows=6, classes=5, dtype=torch.float64, requires_grad=True):
+    """Cosines, among them targets past every break, and labels."""
+    generator = torch.Generator().manual_seed(3)
+    cosines = torch.rand(rows, classes, generator=generator, dtype=torch.float64) * 1.8 - 0.9
+    labels = torch.arange(rows) % classes
+    cosines[0, labels[0]], cosines[1, labels[1]] = -0.96, 0.97
+    return cosines.to(dtype).requires_grad_(requires_grad), labels
+
+
+def points(shape=(3, 4), dtype=torch.float64, requires_grad=True):
+    """Predictions on both sides of every branch, and truths in [0, 1]."""
+    generator = torch.Generator().manual_seed(5)
+    truth = torch.rand(*shape, generator=generator, dtype=torch.float64)
+    prediction = truth + torch.randn(*shape, generator=generator, dtype=torch.float64)
+    prediction.view(-1)[0] += 20
+    return prediction.to(dtype).requires_grad_(requires_grad), truth.to(dtype)
+
+
+def same_bits(a, b):
+    return a.dtype == b.dtype and a.shape == b.shape and torch.equal(a.reshape(-1).view(torch.uint8), b.reshape(-1).view(torch.uint8))
