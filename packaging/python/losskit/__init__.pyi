@@ -177,8 +177,8 @@ class FixedScale(Scale):
 class FeatureNorm(Scale):
     """A scale. Its formula, kinks and source are in its header under losskit.include_dir().
 
-    low: norm, in [0, inf]
-    high: norm, in [0, inf]"""
+    low: in [0, inf]
+    high: in [0, inf]"""
     low: float
     high: float
     def __init__(self, low: float = 0.0, high: float = ...) -> None: ...
@@ -187,8 +187,8 @@ class AdaCosScale(Scale):
     """A scale. Its formula, kinks and source are in its header under losskit.include_dir().
 
     classes: a whole number in [3, 9.0072e+15]
-    floor: scale, in [0, 1e+06]
-    ceiling: scale, in [0, 1e+06]"""
+    floor: in [0, 1e+06]
+    ceiling: in [0, 1e+06]"""
     classes: int
     floor: float
     ceiling: float
