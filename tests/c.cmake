@@ -14,6 +14,7 @@ losskit_test(c_symbols ${CMAKE_COMMAND} -D "NM=${CMAKE_NM}" -D "LIBRARY=$<TARGET
 losskit_test(c_program ${CMAKE_COMMAND} -D "SOURCE=${PROJECT_SOURCE_DIR}" -D PAGE=README.md -D "LIBRARY=$<TARGET_FILE:losskit_c>"
              -D "SETS=${set_names}" -D CC=cc -D "WORK=${CMAKE_CURRENT_BINARY_DIR}/c_program" -P "${PROJECT_SOURCE_DIR}/cmake/c_program.cmake")
 if(TARGET abi_test)
+  target_compile_options(abi_test PRIVATE -O1)  # many instances, little to compute
   # The library takes the set that the test is compiled for.
   set(isa baseline)
   if(LOSSKIT_MARCH MATCHES "^x86-64-v[34]$")

@@ -27,8 +27,9 @@ static_assert(sizeof(DlTensor::device) == sizeof(DLDevice) && sizeof(DlTensor::d
 static_assert(offsetof(DLDevice, device_type) == 0 && offsetof(DLDevice, device_id) == 4);
 static_assert(offsetof(DLDataType, code) == 0 && offsetof(DLDataType, bits) == 1 && offsetof(DLDataType, lanes) == 2);
 static_assert(offsetof(DLManagedTensor, dl_tensor) == 0);
-static_assert(losskit::detail::dl_int == kDLInt && losskit::detail::dl_uint == kDLUInt && losskit::detail::dl_float == kDLFloat);
-static_assert(losskit::detail::dl_cpu == kDLCPU && losskit::detail::dl_cuda_host == int(kDLCUDAHost) && losskit::detail::dl_rocm_host == int(kDLROCMHost));
+static_assert(losskit::detail::dl_int == int(kDLInt) && losskit::detail::dl_uint == int(kDLUInt));
+static_assert(losskit::detail::dl_float == int(kDLFloat) && losskit::detail::dl_cpu == int(kDLCPU));
+static_assert(losskit::detail::dl_cuda_host == int(kDLCUDAHost) && losskit::detail::dl_rocm_host == int(kDLROCMHost));
 
 namespace {
 
