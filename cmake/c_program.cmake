@@ -1,9 +1,10 @@
 # The ```c blocks of a Markdown page, compiled as C11 against liblosskit alone and run: once for each set of instructions that the library
 # holds and this machine runs, and, where qemu-x86_64 is there, on an emulated machine without AVX-512.
 #
-#   cmake -D SOURCE=<repository> -D PAGE=README.md -D LIBRARY=<liblosskit.so> -D "SETS=<names>" -D "CC=<c compiler>" -D WORK=<folder>
+#   cmake -D SOURCE=<repository> -D PAGE=README.md -D LIBRARY=<liblosskit.so> -D SETS=<names with commas between> -D "CC=<c compiler>" -D WORK=<folder>
 #         -P cmake/c_program.cmake
 cmake_minimum_required(VERSION 3.23)
+string(REPLACE "," ";" SETS "${SETS}")
 file(READ "${SOURCE}/${PAGE}" text)
 string(REGEX MATCHALL "\n```c\n" blocks "${text}")
 list(LENGTH blocks count)

@@ -1,8 +1,9 @@
 # What liblosskit shows is the C ABI; and no function of one set of instructions can stand in for another's: each set's object has one
-# global symbol of its own and no weak one.
+# global symbol of its own and no weak one, and nothing that runs when the library is loaded.
 #
-#   cmake -D NM=<nm> -D LIBRARY=<liblosskit.so> -D "SETS=<objects>" -D HEADER=<losskit.h> -P cmake/c_symbols.cmake
+#   cmake -D NM=<nm> -D READELF=<readelf> -D LIBRARY=<liblosskit.so> -D SETS=<objects with commas between> -D HEADER=<losskit.h> -P cmake/c_symbols.cmake
 cmake_minimum_required(VERSION 3.23)
+string(REPLACE "," ";" SETS "${SETS}")
 set(findings "")
 foreach(object IN LISTS SETS)
   execute_process(COMMAND "${NM}" --defined-only "${object}" OUTPUT_VARIABLE names COMMAND_ERROR_IS_FATAL ANY)
@@ -12,6 +13,10 @@ foreach(object IN LISTS SETS)
     list(GET names 0 first)
     list(LENGTH names count)
     list(APPEND findings "${object}: ${count} symbols are not local, such as ${first}")
+  endif()
+  execute_process(COMMAND "${READELF}" -S -W "${object}" OUTPUT_VARIABLE sections COMMAND_ERROR_IS_FATAL ANY)
+  if(sections MATCHES "\\.(init_array|ctors|preinit_array)")
+    list(APPEND findings "${object}: has ${CMAKE_MATCH_0}: code that runs on every machine that loads the library")
   endif()
 endforeach()
 

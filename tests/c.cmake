@@ -7,9 +7,12 @@ endif()
 foreach(set IN LISTS LOSSKIT_C_SET_ORDER)
   list(APPEND set_objects "${PROJECT_BINARY_DIR}/packaging/c/${set}.o")
 endforeach()
+# With commas: a test's arguments lose semicolons.
+list(JOIN set_names "," set_names)
+list(JOIN set_objects "," set_objects)
 
 losskit_test_program(abi_test c/abi_test.cpp losskit::c)
-losskit_test(c_symbols ${CMAKE_COMMAND} -D "NM=${CMAKE_NM}" -D "LIBRARY=$<TARGET_FILE:losskit_c>" -D "SETS=${set_objects}"
+losskit_test(c_symbols ${CMAKE_COMMAND} -D "NM=${CMAKE_NM}" -D "READELF=${CMAKE_READELF}" -D "LIBRARY=$<TARGET_FILE:losskit_c>" -D "SETS=${set_objects}"
              -D "HEADER=${PROJECT_SOURCE_DIR}/include/losskit/c/losskit.h" -P "${PROJECT_SOURCE_DIR}/cmake/c_symbols.cmake")
 losskit_test(c_program ${CMAKE_COMMAND} -D "SOURCE=${PROJECT_SOURCE_DIR}" -D PAGE=README.md -D "LIBRARY=$<TARGET_FILE:losskit_c>"
              -D "SETS=${set_names}" -D CC=cc -D "WORK=${CMAKE_CURRENT_BINARY_DIR}/c_program" -P "${PROJECT_SOURCE_DIR}/cmake/c_program.cmake")

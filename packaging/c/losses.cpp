@@ -37,18 +37,20 @@ Report run(L const& loss, RowCall const& call) {
 
 namespace {
 
-using Run = void (*)();
-template <class T, class L, std::size_t i>
-Run share() {
-  if constexpr (i % LOSSKIT_C_PARTS == LOSSKIT_C_PART) return reinterpret_cast<Run>(static_cast<Report (*)(L const&, RowCall const&)>(&run<T, L>));
-  else return nullptr;
+template <class T, class L, std::size_t i, class F>
+void share(F const& f) {
+  if constexpr (i % LOSSKIT_C_PARTS == LOSSKIT_C_PART) f(&run<T, L>);
 }
-template <class... L, std::size_t... i>
-auto instantiate(Policies<L...>, std::index_sequence<i...>) {
-  return std::array{share<float, L, i>()..., share<double, L, i + 1>()...};
+template <class... L, std::size_t... i, class F>
+void each_share(Policies<L...>, std::index_sequence<i...>, F const& f) {
+  (share<float, L, i>(f), ...);
+  (share<double, L, i + 1>(f), ...);
 }
-// What refers to a function makes the compiler emit it.
-[[gnu::used]] auto const instantiated = instantiate(LossTypes{}, std::make_index_sequence<LossTypes::count>{});
+// Never called: what refers to a function makes the compiler emit it. A function and no object, for an object's initialisation would
+// run when the library is loaded, whichever set the machine can run.
+[[gnu::used]] void instantiated(void (*refer)(void const*)) {
+  each_share(LossTypes{}, std::make_index_sequence<LossTypes::count>{}, [&](auto* call) { refer(reinterpret_cast<void const*>(call)); });
+}
 
 }  // namespace
 }  // namespace losskit_c
