@@ -72,7 +72,8 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   losskit_linked(isa backward "" x86_64_v4 x86_64_v3 x86_64_v2 x86_64)
 
   # The names in an object: what a linker may merge is the errors' own, at every level of inlining.
-  foreach(level IN ITEMS O0 O2)
+  set(levels_if_ON O0 O2)
+  foreach(level IN LISTS levels_if_${LOSSKIT_LEVELS})
     losskit_unit(symbols ${level} -march=x86-64-v4 -${level} ${OpenMP_CXX_FLAGS}
                  -Wno-uninitialized $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)  # g++ 12, inside its own AVX-512 intrinsics
     target_link_libraries(symbols_${level} PRIVATE Eigen3::Eigen)
@@ -82,11 +83,13 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
 endif()
 
 # --- how many row kernels the catalogue is: what margin, objective and label type leave out of the heavy part on a host --------------
-add_library(row_kernels OBJECT "${CMAKE_CURRENT_SOURCE_DIR}/row_kernels/catalogue.cpp")
-target_link_libraries(row_kernels PRIVATE losskit_develop Eigen3::Eigen)
-target_compile_options(row_kernels PRIVATE -O0 -g0 -fno-sanitize=all)
-losskit_test(row_kernels ${CMAKE_COMMAND} -D "NM=${CMAKE_NM}" -D "OBJECT=$<TARGET_OBJECTS:row_kernels>" -D MOST=200
-             -P "${PROJECT_SOURCE_DIR}/cmake/row_kernels.cmake")
+if(LOSSKIT_LEVELS)
+  add_library(row_kernels OBJECT "${CMAKE_CURRENT_SOURCE_DIR}/row_kernels/catalogue.cpp")
+  target_link_libraries(row_kernels PRIVATE losskit_develop Eigen3::Eigen)
+  target_compile_options(row_kernels PRIVATE -O0 -g0 -fno-sanitize=all)
+  losskit_test(row_kernels ${CMAKE_COMMAND} -D "NM=${CMAKE_NM}" -D "OBJECT=$<TARGET_OBJECTS:row_kernels>" -D MOST=200
+               -P "${PROJECT_SOURCE_DIR}/cmake/row_kernels.cmake")
+endif()
 
 # --- wrong use must not compile, and must say why --------------------------------------------------------------------------
 file(GLOB mistakes CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/no_compile/*.cpp")
