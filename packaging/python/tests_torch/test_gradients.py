@@ -145,18 +145,39 @@ def test_upstream_multiplies():
 
 
 @pytest.mark.parametrize("inplace", [False, True])
-def test_the_saved_gradient_is_handed_on_where_upstream_is_one(inplace):
+def test_a_gradient_of_upstream_one_is_that_of_any(inplace):
     leaf, labels = batch()
     cosines = leaf * 1
     before = cosines.detach().clone()
     loss = F.margin_softmax(cosines, labels, inplace=inplace)
     ask = lambda upstream: torch.autograd.grad(loss, leaf if inplace else cosines, upstream, retain_graph=True)[0]  # noqa: E731
-    if not inplace:
-        seen = [ask(torch.ones((), dtype=torch.float64)).data_ptr() for _ in range(2)]
-        assert seen[0] == seen[1]  # no copy
     one, four = ask(torch.ones((), dtype=torch.float64)), ask(torch.full((), 4.0, dtype=torch.float64))
     assert same_bits(one, gradient_of()) and same_bits(four, one * 4)
     assert inplace or same_bits(cosines.detach(), before)
+
+
+def addresses(retain_graph):
+    """Of the gradient that the forward saved, and of the one that the backward gave."""
+    leaf, labels = batch()
+    loss = F.margin_softmax(leaf, labels)
+    saved = loss.grad_fn.saved_tensors[0].data_ptr()
+    return saved, torch.autograd.grad(loss, leaf, retain_graph=retain_graph)[0].data_ptr()
+
+
+def test_the_saved_gradient_is_handed_on_where_nobody_wants_it_again():
+    saved, given = addresses(retain_graph=False)
+    assert saved == given  # no copy
+    saved, given = addresses(retain_graph=True)
+    assert saved != given
+
+
+@pytest.mark.parametrize("through", [lambda t: t, lambda t: t.view(t.shape), lambda t: t[:], lambda t: t * 1])
+def test_a_graph_that_is_kept_gives_the_same_bits_each_time(through):
+    leaf, labels = batch()
+    loss = F.margin_softmax(through(leaf), labels)
+    for k in (1, 2, 3, 4):
+        loss.backward(retain_graph=k < 4)
+        assert same_bits(leaf.grad, gradient_of() * k)
 
 
 def test_a_second_derivative_is_refused():

@@ -51,6 +51,7 @@ def work(rank, store, results):
     model = network()
     losses = train(nn.parallel.DistributedDataParallel(model), slice(rank * ROWS // 2, (rank + 1) * ROWS // 2))
     torch.save((losses, model.state_dict()), f"{results}.{rank}")
+    dist.barrier()  # whoever leaves first takes its connections along
     dist.destroy_process_group()
 
 

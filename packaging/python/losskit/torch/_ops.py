@@ -142,10 +142,16 @@ def _first_only(*gradients):
         raise RuntimeError("losskit: a loss can be differentiated once; its second derivative (double backward) is not implemented")
 
 
+# Does the backward that is running keep its graph (retain_graph), so that what was saved is wanted again?
+_keeps_graph = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", lambda: True)
+
+
 def _times(upstream, saved, hand_on=False):
-    """upstream times a gradient, per row or per element where the upstream is. hand_on: the saved tensor itself where upstream is 1."""
+    """upstream times a gradient, per row or per element where the upstream is. hand_on: the saved tensor itself where upstream is 1 and
+    nobody will want it again: whoever gets it may write over it, as a leaf does that keeps it as its .grad."""
     # Where it can be known cheaply: a number of ordinary eager training, not one that a compiler traces; no graph of the product.
-    if hand_on and type(upstream) is torch.Tensor and upstream.dim() == 0 and not torch.is_grad_enabled() and upstream.item() == 1:
+    if (hand_on and type(upstream) is torch.Tensor and upstream.dim() == 0 and not torch.is_grad_enabled() and not _keeps_graph()
+            and upstream.item() == 1):
         return saved
     while 0 < upstream.dim() < saved.dim():
         upstream = upstream.unsqueeze(-1)
@@ -155,7 +161,6 @@ def _times(upstream, saved, hand_on=False):
 def _loss_context(ctx, inputs, output):
     ctx.set_materialize_grads(False)
     ctx.save_for_backward(*output[1:])
-    ctx.hand_on = not inputs[0].is_leaf  # a leaf would keep what it is handed as its .grad, and add to it
 
 
 def _loss_backward(ctx, upstream, *others):
@@ -164,7 +169,7 @@ def _loss_backward(ctx, upstream, *others):
     if upstream is not None:
         for k, saved in zip((0, 7, 8), ctx.saved_tensors):
             if ctx.needs_input_grad[k]:
-                by_input[k] = _times(upstream, saved, k == 0 and ctx.hand_on)
+                by_input[k] = _times(upstream, saved, k == 0)
     return tuple(by_input)
 
 
@@ -173,7 +178,7 @@ torch.library.register_autograd("losskit::loss_and_gradient", _loss_backward, se
 
 def _point_backward(ctx, upstream, *others):
     _first_only(*others)
-    return (None if upstream is None else _times(upstream, ctx.saved_tensors[0], ctx.hand_on), None, None, None, None)
+    return (None if upstream is None else _times(upstream, ctx.saved_tensors[0], True), None, None, None, None)
 
 
 torch.library.register_autograd("losskit::point_loss_and_gradient", _point_backward, setup_context=_loss_context)
@@ -188,7 +193,6 @@ class InPlaceLoss(torch.autograd.Function):
         ctx.mark_dirty(cosines)
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(cosines, by_scale, by_margin)
-        ctx.hand_on = True
         return loss, cosines
 
     @staticmethod
