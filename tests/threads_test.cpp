@@ -13,6 +13,7 @@
 #include "losskit/backend/eigen.hpp"
 #include "losskit/backend/serial.hpp"
 #include "losskit/executor/openmp.hpp"
+#include "losskit/executor/threads.hpp"
 #include "losskit/head/cosine_layer.hpp"
 #include "losskit/loss/advance.hpp"
 #include "losskit/loss/point_loss.hpp"
@@ -131,6 +132,7 @@ void same_on_every_executor(idx rows, idx cols, double scale, bool large = false
   for (int const threads : {1, 2, 3, 8}) {
     INFO(threads << " threads");
     CHECK(one == bits_of<T>(losskit::on::eigen{openmp{threads}}, p, scale, large));
+    CHECK(one == bits_of<T>(losskit::on::eigen{losskit::threads{threads}}, p, scale, large));
     if (large) continue;
     CHECK(one == bits_of<T>(losskit::on::eigen{StdThreads{threads}}, p, scale, large));
     CHECK(one == bits_of<T>(losskit::on::eigen{Tbb{threads}}, p, scale, large));
@@ -234,7 +236,7 @@ void carries_exceptions(E const& executor) {
 
 TEST_CASE("what a task throws reaches the caller") {
   carries_exceptions(losskit::one_thread{});
-  for (int const threads : {1, 2, 3, 8}) carries_exceptions(openmp{threads});
+  for (int const threads : {1, 2, 3, 8}) carries_exceptions(openmp{threads}), carries_exceptions(losskit::threads{threads});
   auto const no_memory = [](auto const&, idx) { throw std::bad_alloc(); };
   CHECK_THROWS_AS(losskit::on::eigen{openmp{3}}.blocks<float>(9, no_memory), std::bad_alloc);
 }
