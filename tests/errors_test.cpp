@@ -570,7 +570,7 @@ TEST_CASE("memory that a backend cannot reach: any argument of any call, and not
   std::vector<std::byte> memory(1 << 14);
   auto const m = [](Numbers& v, idx rows) { return losskit::matrix(v, rows, static_cast<idx>(v.size()) / rows); };
   CosineLayer<float> const layer{m(unit_x, B), m(unit_w, C), view(norms_x), view(norms_w)};
-  MarginSoftmax const loss{ArcMargin{0.5}, 16.0};
+  MarginSoftmax const arc{ArcMargin{0.5}, 16.0};
   Batch batch{m(c, B), labels};
   batch.weights = view(weights);
   auto const everything = [&] {
@@ -606,20 +606,20 @@ TEST_CASE("memory that a backend cannot reach: any argument of any call, and not
           {unit_x.data(), norms_x.data(), x.data(), dx.data(), dnorms.data()});
   refused("loss_and_gradient",
           [&](auto const& b) {
-            loss_and_gradient(b, loss, batch, m(g, B), view(memory), add, {view(losses), view(scale_gradient), {}, view(margin_gradient)});
+            loss_and_gradient(b, arc, batch, m(g, B), view(memory), add, {view(losses), view(scale_gradient), {}, view(margin_gradient)});
           },
           {c.data(), labels.data(), weights.data(), g.data(), memory.data(), losses.data(), scale_gradient.data(), margin_gradient.data()});
   refused("loss_value",
           [&](auto const& b) {
-            loss_value(b, loss, batch, view(memory), {}, {{}, {}, view(saved)});
+            loss_value(b, arc, batch, view(memory), {}, {{}, {}, view(saved)});
           },
           {c.data(), labels.data(), weights.data(), memory.data(), saved.data()});
   refused("loss_gradient",
-          [&](auto const& b) { loss_gradient(b, loss, batch, saved, m(g, B), {}, view(scale_gradient), view(margin_gradient)); },
+          [&](auto const& b) { loss_gradient(b, arc, batch, saved, m(g, B), {}, view(scale_gradient), view(margin_gradient)); },
           {c.data(), labels.data(), weights.data(), saved.data(), g.data(), scale_gradient.data(), margin_gradient.data()});
-  refused("logits", [&](auto const& b) { logits(b, loss, batch, m(g, B), view(memory)); },
+  refused("logits", [&](auto const& b) { logits(b, arc, batch, m(g, B), view(memory)); },
           {c.data(), labels.data(), weights.data(), g.data(), memory.data()});
-  refused("logits_backward", [&](auto const& b) { logits_backward(b, loss, batch, m(dc, B), m(g, B), {}, view(scale_gradient)); },
+  refused("logits_backward", [&](auto const& b) { logits_backward(b, arc, batch, m(dc, B), m(g, B), {}, view(scale_gradient)); },
           {c.data(), labels.data(), weights.data(), dc.data(), g.data(), scale_gradient.data()});
   refused("point loss", [&](auto const& b) { loss_and_gradient(b, WingLoss{}, m(p, B), m(t, B), m(g, B), view(memory)); },
           {p.data(), t.data(), g.data(), memory.data()});

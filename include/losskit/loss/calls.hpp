@@ -34,7 +34,7 @@ void expect_values(char const* name, VectorView<T const> v, Values values) {
 }
 // The same of those that a policy takes, a number a row.
 template <class P, class T, class Space>
-void expect_row_numbers(char const* name, VectorView<T const, Space> v, P const& policy) {
+void expect_row_numbers(char const* name, VectorView<T const, Space> v, P policy) {
   Interval const range = row_numbers_of(policy);
   if (v.data && range.empty()) fail<ParameterError>("%s: this loss has a %s, which takes no number a row", name, P::name);
   if constexpr (std::is_same_v<Space, host>)
