@@ -86,7 +86,8 @@ static inline losskit_view losskit_none(void) { return losskit_strided((losskit_
 
 /* The view of a DLTensor (dlpack.h, any version; of a DLManagedTensor its first member): host memory, one lane, one or two dimensions,
  * columns next to each other. byte_offset and strides are honoured, null strides are row-major. MEMORY_ERROR for another device's,
- * TYPE_ERROR for another type, STRIDE_ERROR for columns apart, SHAPE_ERROR for other dimensions. The tensor stays the caller's. */
+ * TYPE_ERROR for another type, PARAMETER_ERROR for several lanes, STRIDE_ERROR for columns apart, SHAPE_ERROR for other dimensions. The
+ * tensor stays the caller's. */
 LOSSKIT_API losskit_status losskit_view_of_dlpack(const void* dltensor, losskit_view* view);
 
 /* ---- policies ----------------------------------------------------------------------------------------------------------------- */

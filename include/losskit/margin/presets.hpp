@@ -3,6 +3,8 @@
 // preset has the forward's value, and says so. They agree with their peers for margins >= 0: with a negative one some peers break
 // at cos(pi - m) where nothing breaks, or leave it out. At the break itself, to an ulp, peers differ in which side owns it.
 #pragma once
+#include <numbers>
+
 #include "losskit/margin/arc.hpp"
 #include "losskit/margin/combined.hpp"
 #include "losskit/margin/cos.hpp"
@@ -11,7 +13,7 @@
 namespace losskit::inline LOSSKIT_ISA {
 namespace presets {
 
-inline constexpr double degree = 3.14159265358979323846 / 180;  // in radians
+inline constexpr double degree = std::numbers::pi / 180;  // in radians
 
 // pytorch-metric-learning, ArcFaceLoss: the margin is in degrees, 28.6 (0.499164 rad). Scale 64.
 inline ArcMargin<LegacyLinear> pytorch_metric_learning_arcface(double degrees = 28.6) { return ArcMargin<LegacyLinear>(degrees * degree); }

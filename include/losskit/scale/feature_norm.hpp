@@ -26,7 +26,7 @@ class FeatureNorm {
                                              {"high", "", Interval::infinity, Interval::closed(0, Interval::infinity)}};
   explicit FeatureNorm(double low = parameters[0].standard, double high = parameters[1].standard)
       : low_(checked(name, parameters[0], low)), high_(checked(name, parameters[1], high)) {
-    if (!(low <= high)) fail<ParameterError>("FeatureNorm: [%g, %g] is not a range with 0 <= low <= high", low, high);
+    if (!(low <= high)) fail<ParameterError>("FeatureNorm: [%g, %g] is not a range with low <= high", low, high);
   }
 
   template <Number X>
