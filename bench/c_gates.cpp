@@ -22,16 +22,6 @@ namespace {
 
 using namespace losskit;
 
-template <class P>
-std::string text_of() {
-  std::string text = P::name, before = "(";
-  losskit::detail::for_each_choice<P>([&](char const* key, auto form, auto) {
-    text += before + key + "=" + decltype(form)::policy::name;
-    before = ", ";
-  });
-  return before == "(" ? text : text + ")";
-}
-
 // The same two threads of OpenMP for both.
 void on_two_threads(void*, int64_t tasks, void (*task)(void*, int64_t), void* context) {
   two_threads.run(tasks, [=](idx t) { task(context, t); });

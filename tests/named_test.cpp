@@ -15,15 +15,6 @@ using test::expect_error;
 
 namespace {
 
-template <class P>
-std::string text_of(std::string numbers = "") {
-  std::string text = P::name, inside = numbers;
-  losskit::detail::for_each_choice<P>([&](char const* key, auto form, auto) {
-    inside += std::string(inside.empty() ? "" : ", ") + key + "=" + decltype(form)::policy::name;
-  });
-  return inside.empty() ? text : text + "(" + inside + ")";
-}
-
 template <class X>
 bool same_bits(X a, X b) { return std::memcmp(&a, &b, sizeof a) == 0; }
 

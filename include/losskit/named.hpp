@@ -17,6 +17,7 @@
 #include <cstdio>
 #include <initializer_list>
 #include <iterator>
+#include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -440,6 +441,17 @@ inline double scale_number(char const* who, std::string_view text, double standa
 }
 
 }  // namespace detail
+
+// The text that names P, its numbers left out: "ArcMargin(rule=Monotone, gradient=Exact)", "CrossEntropy".
+template <class P>
+std::string text_of() {
+  std::string text = P::name, before = "(";
+  detail::for_each_choice<P>([&](char const* key, auto form, auto) {
+    text += before + key + "=" + decltype(form)::policy::name;
+    before = ", ";
+  });
+  return before == "(" ? text : text + ")";
+}
 
 // The margin that the text names.
 inline AnyMargin margin_named(std::string_view text) { return detail::any_margin(text); }

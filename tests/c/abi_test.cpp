@@ -35,17 +35,6 @@ losskit_view c_matrix(std::vector<T> const& v, idx rows) {
   return losskit_matrix(code<T>, v.data(), rows, static_cast<int64_t>(v.size()) / rows);
 }
 
-// The text of a policy with its defaults.
-template <class P>
-std::string text_of() {
-  std::string text = P::name, separator = "(";
-  losskit::detail::for_each_choice<P>([&](char const* key, auto form, auto) {
-    text += separator + key + "=" + decltype(form)::policy::name;
-    separator = ", ";
-  });
-  return separator == "(" ? text : text + ")";
-}
-
 struct Made {
   losskit_policy* handle = nullptr;
   explicit Made(std::string const& text) {
