@@ -83,7 +83,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
 endif()
 
 # --- how many row kernels the catalogue is: what margin, objective and label type leave out of the heavy part on a host --------------
-if(LOSSKIT_LEVELS)
+if(LOSSKIT_LEVELS AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)  # a count of templates: one compiler's is every compiler's
   add_library(row_kernels OBJECT "${CMAKE_CURRENT_SOURCE_DIR}/row_kernels/catalogue.cpp")
   target_link_libraries(row_kernels PRIVATE losskit_develop Eigen3::Eigen)
   target_compile_options(row_kernels PRIVATE -O0 -g0 -fno-sanitize=all)

@@ -6,21 +6,19 @@
 
 #include "hash.hpp"
 #include "losskit/loss/point_loss.hpp"
-#include "losskit/point/adaptive_wing.hpp"
 #include "losskit/point/sigmoid_focal.hpp"
 #include "losskit/point/smooth_l1.hpp"
 #include "losskit/point/wing.hpp"
 
 namespace bits {
 
-// Every formula behind a choice at run time: one loss type.
+// Formulas behind a choice at run time: one loss type.
 struct SomePoints {
   static constexpr char const* name = "SomePoints";
-  enum Which { wing, smooth_l1, huber, adaptive_wing, focal, focal_root } which = wing;
+  enum Which { wing, smooth_l1, huber, focal, focal_root } which = wing;
   WingLoss wing_loss{};
   SmoothL1Loss smooth_l1_loss{1.5};
   HuberLoss huber_loss{0.7};
-  AdaptiveWingLoss adaptive_wing_loss{};
   SigmoidFocalLoss focal_loss{2}, focal_root_loss{2.5};
 
   template <Number X>
@@ -29,7 +27,6 @@ struct SomePoints {
       case wing: return wing_loss(x, y);
       case smooth_l1: return smooth_l1_loss(x, y);
       case huber: return huber_loss(x, y);
-      case adaptive_wing: return adaptive_wing_loss(x, y);
       default: return (which == focal ? focal_loss : focal_root_loss)(x, y);
     }
   }
@@ -62,8 +59,7 @@ template <class T, class B>
 void points(B const& backend) {
   struct Case { SomePoints::Which which; char const* what; };
   for (auto const& c : {Case{SomePoints::wing, "Wing"}, {SomePoints::smooth_l1, "Smooth L1"}, {SomePoints::huber, "Huber"},
-                        {SomePoints::adaptive_wing, "Adaptive wing"}, {SomePoints::focal, "Sigmoid focal"},
-                        {SomePoints::focal_root, "Sigmoid focal, gamma = 2.5"}}) {
+                        {SomePoints::focal, "Sigmoid focal"}, {SomePoints::focal_root, "Sigmoid focal, gamma = 2.5"}}) {
     point_calls<T>(backend, SomePoints{c.which}, c.what, 3, 1003);
     point_calls<T>(backend, SomePoints{c.which}, c.what, 2, 4099);
   }
