@@ -39,6 +39,63 @@ def show(path, shape, value, of, must, aim, higher=True):
     print(f"{path:42} {shape:14} {value:8.3f}  {of:44} {must:6.2f} {aim:6.2f}  {'ok' if good else 'short'}{', aim reached' if best else ''}", flush=True)
 
 
+def insightface_head(torch, weight, labels):
+    """The loss that insightface's arcface_torch trains with today, step by step, on one process: the angles without a gradient."""
+    F = torch.nn.functional
+
+    def loss(x):
+        logits = F.linear(F.normalize(x), F.normalize(weight)).clamp(-1, 1)
+        rows = torch.where(labels != -1)[0]
+        with torch.no_grad():
+            target = logits[rows, labels[rows]].arccos_() + MARGIN
+            logits.arccos_()
+            logits[rows, labels[rows]] = target
+            logits.cos_()
+        return F.cross_entropy(logits * SCALE, labels)
+    return loss
+
+
+def heads(torch, rows, cols, width):
+    """The same head by each: name to (loss of x, its centres)."""
+    from losskit.torch import ArcFace
+    from pytorch_metric_learning.losses import ArcFaceLoss
+
+    labels = torch.randint(0, cols, (rows,))
+    ours, theirs = ArcFace(width, cols, s=SCALE, m=MARGIN), ArcFaceLoss(cols, width)
+    weight = torch.nn.Parameter(torch.randn(cols, width))
+    return {"losskit": (lambda x: ours(x, labels), ours.weight), "pml": (lambda x: theirs(x, labels), theirs.W),
+            "insightface": (insightface_head(torch, weight, labels), weight)}
+
+
+def peak_memory(name, rows, cols, width):
+    """Bytes that one step takes at its peak, gradients included: of a process of its own, whose malloc gives back what is freed."""
+    import torch
+
+    def status(key):
+        with open("/proc/self/status") as lines:
+            return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(key))
+
+    torch.set_num_threads(2)
+    loss, weight = heads(torch, rows, cols, width)[name]
+    x = torch.randn(rows, width, requires_grad=True)
+    for _ in range(2):
+        x.grad = weight.grad = None
+        before = status("VmRSS")
+        with open("/proc/self/clear_refs", "w") as peak:
+            peak.write("5")
+        loss(x).backward()
+    print(status("VmHWM") - before)
+
+
+def memory_of_heads(rows, cols, width):
+    taken = {}
+    for name in ("losskit", "pml", "insightface"):
+        command = [sys.executable, __file__, "--peak", name, str(rows), str(cols), str(width)]
+        taken[name] = int(subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}).stdout)
+    for name, of in (("pml", "pytorch-metric-learning"), ("insightface", "insightface's steps")):
+        show("ArcFace module, peak memory of a step", f"{rows}x{cols}x{width}", taken["losskit"] / taken[name], f"memory of {of}", 0.5, 0.3, False)
+
+
 def measure(smoke):
     import math
 
@@ -46,7 +103,6 @@ def measure(smoke):
     import losskit.numpy as lk
     import torch
     import torch.nn.functional as F
-    from losskit.torch import ArcFace
     from losskit.torch import functional as LF
 
     torch.set_num_threads(2)
@@ -93,27 +149,21 @@ def measure(smoke):
     show("adapter, upstream 0.37", shape, ratio(times, "scaled", "bare scaled"), "time of the bare call and k * a", 1.05, 1.02, False)
 
     x = torch.randn(rows, width, requires_grad=True)
-    head = ArcFace(width, cols, s=SCALE, m=MARGIN)
-    w = head.weight.detach().clone().requires_grad_()
+    losses = heads(torch, rows, cols, width)
+    w = losses["losskit"][1].detach().clone().requires_grad_()
 
     def eager_head():
         return eager(F.linear(F.normalize(x), F.normalize(w)), labels)
 
     compiled_head = torch.compile(eager_head, dynamic=False)
-    cases = {"losskit": step(lambda: head(x, labels), x, head.weight), "eager": step(eager_head, x, w), "compiled": step(compiled_head, x, w)}
-    try:
-        from pytorch_metric_learning.losses import ArcFaceLoss
-        theirs = ArcFaceLoss(cols, width)
-        cases["pml"] = step(lambda: theirs(x, labels), x, theirs.W)
-    except ImportError:
-        print("left out: no pytorch-metric-learning here")
-
+    cases = {name: step(lambda loss=loss: loss(x), x, weight) for name, (loss, weight) in losses.items()}
+    cases |= {"eager": step(eager_head, x, w), "compiled": step(compiled_head, x, w)}
     times = race(cases, max(2, rounds // 2 + 1))
     wide = f"{shape}x{width}"
     show("ArcFace module", wide, ratio(times, "eager", "losskit"), "time of the eager module", 1.4, 1.7)
     show("ArcFace module", wide, ratio(times, "compiled", "losskit"), "time of torch.compile", 1.1, 1.3)
-    if "pml" in cases:
-        show("ArcFace module", wide, ratio(times, "pml", "losskit"), "time of pytorch-metric-learning", 2, 4)
+    show("ArcFace module", wide, ratio(times, "pml", "losskit"), "time of pytorch-metric-learning", 2, 4)
+    show("ArcFace module", wide, ratio(times, "insightface", "losskit"), "time of insightface's steps", 2, 4)
 
     # The cost of a call: an operator that does nothing, registered the same way.
     library = torch.library.Library("losskit_bench", "DEF")
@@ -139,8 +189,13 @@ def import_time(smoke):
 
 if __name__ == "__main__":
     smoke = "--smoke" in sys.argv
+    if "--peak" in sys.argv:
+        name, *sizes = sys.argv[sys.argv.index("--peak") + 1:]
+        peak_memory(name, *map(int, sizes))
+        sys.exit()
     if "--raised" not in sys.argv:
         print(f"{'path':42} {'shape':14} {'ratio':>8}  {'of':44} {'must':>6} {'aim':>6}")
         import_time(smoke)
+        memory_of_heads(256, 2000 if smoke else 100000, 512)
         sys.exit(subprocess.run([sys.executable, __file__, "--raised", *sys.argv[1:]], env={**os.environ, **RAISED}).returncode)
     measure(smoke)

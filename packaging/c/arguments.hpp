@@ -64,35 +64,28 @@ losskit_status guarded(F const& f) noexcept {
 
 // --- structs ---------------------------------------------------------------------------------------------------------------------
 
-// A later version may only append; `first` is the size of the first version. A caller's shorter struct has zeros at its end.
+// Each has one version as yet, and is read and written where it lies. A later version may only append: a struct that grows is then read
+// through a copy with zeros at its end, and written as far as its struct_size goes.
 template <class S>
-inline constexpr std::size_t first_size = sizeof(S);
-
-inline std::size_t known_size(char const* name, void const* p, std::size_t first, std::size_t last) {
+void expect_version(char const* name, S const* p) {
   if (!p) fail<ShapeError>("%s: null", name);
-  std::size_t size;
-  std::memcpy(&size, p, sizeof size);
-  if (size < first || size > last)
-    fail<VersionError>("%s: struct_size = %zu; this library knows %zu to %zu: set it to sizeof the struct", name, size, first, last);
-  return size;
+  if (p->struct_size != sizeof(S))
+    fail<VersionError>("%s: struct_size = %zu; this library knows %zu: set it to sizeof the struct", name, p->struct_size, sizeof(S));
 }
 template <class S>
-S read_struct(char const* name, S const* p) {
-  std::size_t const size = known_size(name, p, first_size<S>, sizeof(S));
-  S s{};
-  std::memcpy(&s, p, size);
-  return s;
-}
-template <class S>
-void write_struct(S* p, S s) {  // after known_size
-  std::size_t size;
-  std::memcpy(&size, p, sizeof size);
-  s.struct_size = size;
-  std::memcpy(p, &s, size);
+S const& read_struct(char const* name, S const* p) {
+  expect_version(name, p);
+  return *p;
 }
 
-inline losskit_options options_of(losskit_options const* p) { return p ? read_struct("options", p) : losskit_default_options(); }
-inline losskit_outputs outputs_of(losskit_outputs const* p) { return p ? read_struct("outputs", p) : losskit_no_outputs(); }
+inline losskit_options const& options_of(losskit_options const* p) {
+  static losskit_options const defaults = losskit_default_options();
+  return p ? read_struct("options", p) : defaults;
+}
+inline losskit_outputs const& outputs_of(losskit_outputs const* p) {
+  static losskit_outputs const none = losskit_no_outputs();
+  return p ? read_struct("outputs", p) : none;
+}
 
 inline Reduction reduction_of(losskit_options const& o) {
   switch (o.reduction) {

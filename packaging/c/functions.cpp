@@ -68,11 +68,11 @@ const losskit_policy_info* catalogue(int64_t* count) {
 // --- calls over a matrix -------------------------------------------------------------------------------------------------------------
 
 void write_report(losskit_report* report, Report const& r) {
-  write_struct(report, losskit_report{0, r.loss, r.mean_target_angle, r.rows, r.valid, r.top1, r.topk, r.hard_negatives, r.clamped,
-                                      r.out_of_range, r.non_finite});
+  *report = {sizeof *report, r.loss, r.mean_target_angle, r.rows, r.valid, r.top1, r.topk, r.hard_negatives, r.clamped, r.out_of_range,
+             r.non_finite};
 }
 void expect_report(losskit_report const* report) {
-  if (report) known_size("report", report, first_size<losskit_report>, sizeof *report);
+  if (report) expect_version("report", report);
 }
 
 losskit_status workspace_bytes(const losskit_policy* policy, losskit_type type, int64_t rows, int64_t cols, losskit_placement placement,
@@ -85,10 +85,8 @@ losskit_status reported(RowCall::What what, const losskit_policy* loss, const lo
                         size_t workspace_size, const losskit_options* options, const losskit_outputs* outputs, losskit_report* report) {
   return guarded([&] {
     expect_report(report);
-    RowCall call{.what = what, .batch = read_struct("batch", batch), .gradient = gradient, .options = options_of(options)};
-    call.workspace = workspace_of(workspace, workspace_size);
-    call.outputs = outputs_of(outputs);
-    Report const r = required("loss", loss).row_call(call);
+    Report const r = required("loss", loss).row_call(
+        {what, read_struct("batch", batch), options_of(options), outputs_of(outputs), gradient, workspace_of(workspace, workspace_size)});
     if (report) write_report(report, r);
   });
 }
@@ -108,8 +106,7 @@ losskit_status logits(const losskit_policy* loss, const losskit_batch* batch, lo
 losskit_status loss_gradient(const losskit_policy* loss, const losskit_batch* batch, const losskit_saved_row* saved, int64_t saved_rows,
                              losskit_view gradient, const losskit_options* options, const losskit_outputs* outputs) {
   return guarded([&] {
-    RowCall call{.what = RowCall::loss_gradient, .batch = read_struct("batch", batch), .gradient = gradient, .options = options_of(options)};
-    call.outputs = outputs_of(outputs);
+    RowCall call{RowCall::loss_gradient, read_struct("batch", batch), options_of(options), outputs_of(outputs), gradient};
     call.saved = saved_of(saved, saved_rows);
     required("loss", loss).row_call(call);
   });
@@ -117,9 +114,10 @@ losskit_status loss_gradient(const losskit_policy* loss, const losskit_batch* ba
 losskit_status logits_backward(const losskit_policy* loss, const losskit_batch* batch, losskit_view logits_gradient, losskit_view gradient,
                                const losskit_options* options, losskit_view scale_gradient) {
   return guarded([&] {
-    RowCall call{.what = RowCall::logits_backward, .batch = read_struct("batch", batch), .gradient = gradient, .options = options_of(options)};
+    losskit_outputs outputs = losskit_no_outputs();
+    outputs.scale_gradient = scale_gradient;
+    RowCall call{RowCall::logits_backward, read_struct("batch", batch), options_of(options), outputs, gradient};
     call.logits_gradient = logits_gradient;
-    call.outputs.scale_gradient = scale_gradient;
     required("loss", loss).row_call(call);
   });
 }
@@ -150,7 +148,7 @@ losskit_status adaptive_wing_weights(losskit_view truth, losskit_view weights_ou
 
 losskit_status normalize_rows(losskit_view x, losskit_view y, losskit_view norms, const losskit_options* options) {
   return guarded([&] {
-    auto const o = options_of(options);
+    auto const& o = options_of(options);
     with_float("x", x, [&](auto t) {
       using T = decltype(t);
       losskit::normalize_rows(backend_of(o), matrix_of<T const>("x", x), matrix_of<T>("y", y), vector_of<T>("norms", norms));
@@ -160,7 +158,7 @@ losskit_status normalize_rows(losskit_view x, losskit_view y, losskit_view norms
 losskit_status normalize_rows_backward(losskit_view y, losskit_view norms, losskit_view dy, losskit_view dx, losskit_view dnorms,
                                        const losskit_options* options) {
   return guarded([&] {
-    auto const o = options_of(options);
+    auto const& o = options_of(options);
     with_float("y", y, [&](auto t) {
       using T = decltype(t);
       losskit::normalize_rows_backward(backend_of(o), matrix_of<T const>("y", y), vector_of<T const>("norms", norms),
@@ -177,8 +175,8 @@ CosineLayer<T> layer_of(losskit_cosine_state const& s) {
 losskit_status cosine_layer(losskit_view x, losskit_view w, const losskit_cosine_state* state, losskit_view cosines,
                             const losskit_options* options) {
   return guarded([&] {
-    auto const s = read_struct("state", state);
-    auto const o = options_of(options);
+    auto const& s = read_struct("state", state);
+    auto const& o = options_of(options);
     with_float("x", x, [&](auto t) {
       using T = decltype(t);
       losskit::cosine_layer(backend_of(o), matrix_of<T const>("x", x), matrix_of<T const>("w", w), layer_of<T>(s), matrix_of<T>("cosines", cosines));
@@ -199,8 +197,8 @@ losskit_status cosine_layer_workspace_bytes(losskit_type type, int64_t rows, int
 losskit_status cosine_layer_backward(const losskit_cosine_state* state, losskit_view dcosines, losskit_view dx, losskit_view dw,
                                      losskit_view dnorms_x, void* workspace, size_t workspace_size, const losskit_options* options) {
   return guarded([&] {
-    auto const s = read_struct("state", state);
-    auto const o = options_of(options);
+    auto const& s = read_struct("state", state);
+    auto const& o = options_of(options);
     with_float("dcosines", dcosines, [&](auto t) {
       using T = decltype(t);
       losskit::cosine_layer_backward(backend_of(o), layer_of<T>(s), matrix_of<T const>("dcosines", dcosines), matrix_of<T>("dx", dx),
@@ -214,8 +212,8 @@ losskit_status cosine_layer_backward(const losskit_cosine_state* state, losskit_
 
 losskit_status start(const losskit_policy* policy, losskit_state* state) {
   return guarded([&] {
-    known_size("state", state, first_size<losskit_state>, sizeof *state);
-    write_struct(state, required("policy", policy).start());
+    expect_version("state", state);
+    *state = required("policy", policy).start();
   });
 }
 losskit_status advance(const losskit_policy* policy, losskit_state* state, const losskit_batch* batch, void* workspace, size_t workspace_size,
@@ -223,7 +221,7 @@ losskit_status advance(const losskit_policy* policy, losskit_state* state, const
   return guarded([&] {
     losskit_state next = read_struct("state", state);
     required("policy", policy).advance(next, read_struct("batch", batch), workspace_of(workspace, workspace_size), options_of(options));
-    write_struct(state, next);
+    *state = next;
   });
 }
 losskit_status row_scales(const losskit_policy* policy, losskit_view norms, losskit_view scales_out, losskit_view slopes) {
@@ -277,7 +275,7 @@ losskit_status roc(losskit_view scores, losskit_view same, losskit_roc_point* po
 }
 losskit_status verify(const losskit_roc_point* points, int64_t count, double target_far, losskit_verification* result) {
   return guarded([&] {
-    known_size("result", result, first_size<losskit_verification>, sizeof *result);
+    expect_version("result", result);
     RocCurve curve{{reinterpret_cast<RocPoint const*>(points), count}, 0, 0};
     if (points && count > 0) {
       curve.positives = points[count - 1].true_accepts;
@@ -286,8 +284,8 @@ losskit_status verify(const losskit_roc_point* points, int64_t count, double tar
     double const area = auc(curve);
     auto const equal = equal_error_rate(curve);
     auto const at = tar_at_far(curve, target_far);
-    write_struct(result, losskit_verification{0, area, equal.rate, equal.threshold, at.true_accept_rate, at.false_accept_rate, at.threshold,
-                                              at.resolution_insufficient});
+    *result = {sizeof *result, area, equal.rate, equal.threshold, at.true_accept_rate, at.false_accept_rate, at.threshold,
+               at.resolution_insufficient};
   });
 }
 losskit_status verification_accuracy(losskit_view scores, losskit_view same, int64_t folds, losskit_view fold_of_pair, void* workspace,

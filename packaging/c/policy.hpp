@@ -11,18 +11,18 @@ namespace losskit_c {
 // A call over a batch, as C gave it.
 struct RowCall {
   enum What { loss_and_gradient, loss_value, loss_gradient, logits, logits_backward } what;
-  losskit_batch batch;
-  losskit_view gradient = losskit_none();  // or the logits
-  losskit_view logits_gradient = losskit_none();
+  losskit_batch const& batch;
+  losskit_options const& options;
+  losskit_outputs const& outputs;
+  losskit_view gradient;  // or the logits
   Workspace workspace{};
-  losskit_options options;
-  losskit_outputs outputs = losskit_no_outputs();
+  losskit_view logits_gradient = losskit_none();
   VectorView<SavedRow const> saved{};
 };
 struct PointCall {
   losskit_view prediction, truth, gradient, weights, element_losses;
   Workspace workspace;
-  losskit_options options;
+  losskit_options const& options;
 };
 
 }  // namespace losskit_c

@@ -9,6 +9,7 @@
 #include <torch/csrc/stable/ops.h>
 #include <torch/csrc/stable/tensor.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -148,18 +149,29 @@ struct MaybeVector {
 
 // --- outputs ---------------------------------------------------------------------------------------------------------------------
 
-Tensor empty(std::initializer_list<int64_t> sizes, ScalarType type) { return torch::stable::empty(sizes, type); }
+// Rows one after the other, on the CPU. torch::stable::empty, which looks its operator up by name, takes four times as long.
+Tensor empty(std::initializer_list<int64_t> sizes, ScalarType type) {
+  int64_t const* const n = sizes.begin();
+  int64_t const strides[] = {sizes.size() == 2 ? std::max<int64_t>(n[1], 1) : 1, 1};
+  AtenTensorHandle handle = nullptr;
+  TORCH_ERROR_CODE_CHECK(aoti_torch_empty_strided(static_cast<int64_t>(sizes.size()), n, strides, static_cast<int32_t>(type),
+                                                  aoti_torch_device_type_cpu(), 0, &handle));
+  return Tensor(handle);
+}
 
 losskit_view written(Tensor const& t, int64_t rows, int64_t cols) {
   return losskit_matrix(type_of("output", t), t.mutable_data_ptr(), rows, cols);
 }
 losskit_view written(Tensor const& vector) { return losskit_vector(type_of("output", vector), vector.mutable_data_ptr(), vector.numel()); }
 
-Tensor scalar(double x, ScalarType type) {
-  Tensor const t = empty({}, type);
-  if (type == ScalarType::Float) *static_cast<float*>(t.mutable_data_ptr()) = static_cast<float>(x);
-  else *static_cast<double*>(t.mutable_data_ptr()) = x;
-  return t;
+bool per_row(int64_t reduction) { return reduction == LOSSKIT_NO_REDUCTION; }  // or per element
+
+// The loss as it is returned: per row it was written by the call, reduced it is the report's number.
+Tensor with_loss(Tensor const& loss, losskit_report const& report, int64_t reduction) {
+  if (per_row(reduction)) return loss;
+  if (loss.scalar_type() == ScalarType::Float) *static_cast<float*>(loss.mutable_data_ptr()) = static_cast<float>(report.loss);
+  else *static_cast<double*>(loss.mutable_data_ptr()) = report.loss;
+  return loss;
 }
 
 // Scratch memory: the small calls' on the stack.
@@ -254,18 +266,10 @@ std::size_t workspace_bytes(Policy const& policy, losskit_type type, int64_t row
   return bytes;
 }
 
-Tensor row_losses_of(Batch const& batch, int64_t reduction) {
-  return empty({reduction == LOSSKIT_NO_REDUCTION ? batch.rows() : 0}, batch.scalar_type());
-}
-
 losskit_report empty_report() {
   losskit_report report{};
   report.struct_size = sizeof report;
   return report;
-}
-
-Tensor reduced(losskit_report const& report, Tensor const& row_losses, int64_t reduction) {
-  return reduction == LOSSKIT_NO_REDUCTION ? row_losses : scalar(report.loss, row_losses.scalar_type());
 }
 
 Tensor loss_value(Tensor const& cosines, Tensor const& labels, Policy const& policy, int64_t reduction, int64_t ignore_index,
@@ -277,14 +281,14 @@ Tensor loss_value(Tensor const& cosines, Tensor const& labels, Policy const& pol
   losskit_options options = options_on(threads);
   options.reduction = static_cast<int32_t>(reduction);
   options.ignore_label = ignore_index;
-  Tensor const row_losses = row_losses_of(batch, reduction);
+  Tensor const loss = per_row(reduction) ? empty({batch.rows()}, batch.scalar_type()) : empty({}, batch.scalar_type());
   losskit_outputs outputs = losskit_no_outputs();
-  if (reduction == LOSSKIT_NO_REDUCTION) outputs.row_losses = written(row_losses);
+  if (per_row(reduction)) outputs.row_losses = written(loss);
   losskit_report report = empty_report();
   Workspace workspace(workspace_bytes(policy, batch.type(), batch.rows(), batch.cols(), LOSSKIT_NO_GRADIENT, options));
   expect(losskit_loss_value(policy.get(), &view, workspace.data(), workspace.size(), &options, &outputs, &report));
   threads.expect_done();
-  return reduced(report, row_losses, reduction);
+  return with_loss(loss, report, reduction);
 }
 
 using LossAndGradients = std::tuple<Tensor, Tensor, Tensor>;  // loss, d loss / d scales, d loss / d margins
@@ -297,18 +301,18 @@ LossAndGradients run_loss_and_gradient(Batch const& batch, losskit_view gradient
   options.reduction = static_cast<int32_t>(reduction);
   options.ignore_label = ignore_index;
   bool const by_scale = batch.scales.vector.has_value(), by_margin = batch.margins.vector.has_value();
-  Tensor const row_losses = row_losses_of(batch, reduction);
+  Tensor const loss = per_row(reduction) ? empty({batch.rows()}, batch.scalar_type()) : empty({}, batch.scalar_type());
   Tensor const scale_gradient = empty({by_scale ? batch.rows() : 0}, batch.scalar_type());
   Tensor const margin_gradient = empty({by_margin ? batch.rows() : 0}, batch.scalar_type());
   losskit_outputs outputs = losskit_no_outputs();
-  if (reduction == LOSSKIT_NO_REDUCTION) outputs.row_losses = written(row_losses);
+  if (per_row(reduction)) outputs.row_losses = written(loss);
   if (by_scale) outputs.scale_gradient = written(scale_gradient);
   if (by_margin) outputs.margin_gradient = written(margin_gradient);
   losskit_report report = empty_report();
   Workspace workspace(workspace_bytes(policy, batch.type(), batch.rows(), batch.cols(), placement, options));
   expect(losskit_loss_and_gradient(policy.get(), &view, gradient, workspace.data(), workspace.size(), &options, &outputs, &report));
   threads.expect_done();
-  return {reduced(report, row_losses, reduction), scale_gradient, margin_gradient};
+  return {with_loss(loss, report, reduction), scale_gradient, margin_gradient};
 }
 
 std::tuple<Tensor, Tensor, Tensor, Tensor> loss_and_gradient(Tensor const& cosines, Tensor const& labels, Policy const& policy,
@@ -399,8 +403,7 @@ Tensor run_point_loss(Tensor const& prediction, Tensor const& truth, Policy cons
   }
   auto const type = static_cast<losskit_type>(x.view.type);
   if (type != LOSSKIT_F32 && type != LOSSKIT_F64) fail("WrongTypeError", "prediction must be float32 or float64");
-  bool const each = reduction == LOSSKIT_NO_REDUCTION;
-  Tensor const losses = each ? torch::stable::empty_like(x.tensor) : empty({0}, x.tensor.scalar_type());
+  Tensor const loss = per_row(reduction) ? torch::stable::empty_like(x.tensor) : empty({}, x.tensor.scalar_type());
   Threads threads;
   losskit_options options = options_on(threads);
   options.reduction = static_cast<int32_t>(reduction);
@@ -408,10 +411,10 @@ Tensor run_point_loss(Tensor const& prediction, Tensor const& truth, Policy cons
   Workspace workspace(
       workspace_bytes(policy, type, x.view.rows, x.view.cols, gradient ? LOSSKIT_OUT_OF_PLACE : LOSSKIT_NO_GRADIENT, options));
   expect(losskit_point_loss(policy.get(), x.view, y.view, gradient ? written(*gradient, x.view.rows, x.view.cols) : losskit_none(),
-                            w ? w->view : losskit_none(), each ? written(losses, x.view.rows, x.view.cols) : losskit_none(),
+                            w ? w->view : losskit_none(), per_row(reduction) ? written(loss, x.view.rows, x.view.cols) : losskit_none(),
                             workspace.data(), workspace.size(), &options, &report));
   threads.expect_done();
-  return each ? losses : scalar(report.loss, x.tensor.scalar_type());
+  return with_loss(loss, report, reduction);
 }
 
 Tensor point_loss(Tensor const& prediction, Tensor const& truth, Policy const& policy, int64_t reduction, Maybe const& weights) {

@@ -136,6 +136,31 @@ def _(state, policy, cosines, labels, ignore_index):
 # --- derivatives -----------------------------------------------------------------------------------------------------------------
 
 
+# A torch.autograd.Function that knows no transform of torch.func leaves what is transformed to what is registered.
+_transformed = getattr(torch._C, "_are_functorch_transforms_active", lambda: False)
+
+
+def _differentiable(name, context, backward):
+    """Registers the derivative of an operator, and gives the operator as functional.py calls it. Eager code takes the same two functions
+    as a torch.autograd.Function: torch calls what is registered in Python at three times the cost, whatever it computes."""
+    op = getattr(ops, name).default
+    torch.library.register_autograd(f"losskit::{name}", backward, setup_context=context)
+
+    def forward(ctx, *arguments):
+        output = op(*arguments)
+        context(ctx, arguments, output)
+        return output
+
+    function = type(name, (torch.autograd.Function,), {"forward": staticmethod(forward), "backward": staticmethod(backward)})
+
+    def run(*arguments):
+        if torch.compiler.is_compiling() or _transformed():
+            return op(*arguments)
+        return call(function.apply, *arguments)
+
+    return run
+
+
 def _first_only(*gradients):
     """What a forward saved is a gradient: to differentiate it again would be the second derivative, which losskit has not."""
     if any(g is not None for g in gradients):
@@ -173,7 +198,7 @@ def _loss_backward(ctx, upstream, *others):
     return tuple(by_input)
 
 
-torch.library.register_autograd("losskit::loss_and_gradient", _loss_backward, setup_context=_loss_context)
+loss_and_gradient = _differentiable("loss_and_gradient", _loss_context, _loss_backward)
 
 
 def _point_backward(ctx, upstream, *others):
@@ -181,7 +206,7 @@ def _point_backward(ctx, upstream, *others):
     return (None if upstream is None else _times(upstream, ctx.saved_tensors[0], True), None, None, None, None)
 
 
-torch.library.register_autograd("losskit::point_loss_and_gradient", _point_backward, setup_context=_loss_context)
+point_loss_and_gradient = _differentiable("point_loss_and_gradient", _loss_context, _point_backward)
 
 
 class InPlaceLoss(torch.autograd.Function):
@@ -223,7 +248,7 @@ def _logits_backward(ctx, upstream):
     return gradient, None, None, None, by_scale if scales is not None else None, None, None, None
 
 
-torch.library.register_autograd("losskit::logits", _logits_backward, setup_context=_logits_context)
+logits = _differentiable("logits", _logits_context, _logits_backward)
 _once("losskit::logits_backward")
 
 
@@ -242,7 +267,7 @@ def _layer_backward(ctx, by_cosines, by_norms, *others):
     return ops.cosine_layer_backward(by_cosines, by_norms, unit_x, unit_w, norms_x, norms_w)
 
 
-torch.library.register_autograd("losskit::cosine_layer", _layer_backward, setup_context=_layer_context)
+cosine_layer = _differentiable("cosine_layer", _layer_context, _layer_backward)
 _once("losskit::cosine_layer_backward")
 
 
@@ -256,7 +281,7 @@ def _scales_backward(ctx, by_scales, by_slopes):
     return (None if by_scales is None else by_scales * ctx.saved_tensors[0]), None
 
 
-torch.library.register_autograd("losskit::row_scales", _scales_backward, setup_context=_scales_context)
+row_scales = _differentiable("row_scales", _scales_context, _scales_backward)
 
 # --- autocast: losses compute in float32 ---------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 import losskit
+from losskit.torch import _ops
 from losskit.torch._ops import REDUCTIONS, InPlaceLoss, call, ops
 
 Policy = Union["losskit.Policy", str]
@@ -117,7 +118,7 @@ def margin_softmax(cosines: Tensor, labels: Tensor, loss: Policy = ARCFACE, *, r
         if c.is_leaf:
             raise losskit.WrongMemoryError("cosines are a leaf that requires a gradient: they cannot be overwritten, give inplace=False")
         return call(InPlaceLoss.apply, *arguments)[0]
-    return call(ops.loss_and_gradient, *arguments)[0]
+    return _ops.loss_and_gradient(*arguments)[0]
 
 
 def softmax_loss(logits: Tensor, labels: Tensor, loss: Policy = "SoftmaxLoss", *, reduction: str = "mean", ignore_index: int = -100,
@@ -132,7 +133,7 @@ def margin_logits(cosines: Tensor, labels: Tensor, loss: Policy = ARCFACE, *, ig
     """The margin layer alone, for a softmax that lives elsewhere: B x C logits s margin(c_y), s rest(c_j). An ignored row has no
     target. Arguments as of margin_softmax."""
     c = _computed("cosines", cosines)
-    return call(ops.logits, c, _labels(labels, c), text_of(loss), ignore_index, _numbers("scales", scales, c, True), None,
+    return _ops.logits(c, _labels(labels, c), text_of(loss), ignore_index, _numbers("scales", scales, c, True), None,
                 _state_number("scale", scale), _state_number("rest", rest))
 
 
@@ -150,7 +151,7 @@ def point_loss(prediction: Tensor, truth: Tensor, loss: Policy = "WingLoss", *, 
     x = _computed("prediction", prediction)
     y = _numbers("truth", truth, x, False)
     arguments = (x, y, text_of(loss), _reduction(reduction), _numbers("weights", weights, x, False))
-    return call(ops.point_loss_and_gradient, *arguments)[0] if _differentiated(x) else call(ops.point_loss, *arguments)
+    return _ops.point_loss_and_gradient(*arguments)[0] if _differentiated(x) else call(ops.point_loss, *arguments)
 
 
 def adaptive_wing_weights(truth: Tensor, weight: float = 10.0, threshold: float = 0.2) -> Tensor:
@@ -173,7 +174,7 @@ def cosine_layer_with_norms(embeddings: Tensor, centres: Tensor) -> Tuple[Tensor
     x, w = _computed("embeddings", embeddings), _computed("centres", centres)
     if x.dtype != w.dtype:
         raise losskit.WrongTypeError(f"embeddings are {x.dtype}, centres {w.dtype}")
-    return call(ops.cosine_layer, x, w)[:2]
+    return _ops.cosine_layer(x, w)[:2]
 
 
 def cosine_layer(embeddings: Tensor, centres: Tensor) -> Tensor:
@@ -184,7 +185,7 @@ def cosine_layer(embeddings: Tensor, centres: Tensor) -> Tensor:
 
 def row_scales(norms: Tensor, policy: Policy = "FeatureNorm") -> Tensor:
     """A scale a row from its norm, for margin_softmax(scales=): FeatureNorm(low=0, high=inf)."""
-    return call(ops.row_scales, _computed("norms", norms), text_of(policy))[0]
+    return _ops.row_scales(_computed("norms", norms), text_of(policy))[0]
 
 
 # --- states that follow training -----------------------------------------------------------------------------------------------------
