@@ -19,9 +19,9 @@
 #pragma once
 #include <cuda_runtime.h>
 
-#include <algorithm>
 #include <cstdint>
 
+#include "losskit/backend/gpu_launch.hpp"
 #include "losskit/backend/pending.cuh"
 #include "losskit/core/expects.hpp"
 #include "losskit/core/view.hpp"
@@ -177,7 +177,7 @@ struct GridGroup : BlockGroup<Lanes> {
 
 // --- kernels: f(team, i) for every row ---------------------------------------------------------------------------------------
 
-inline constexpr int block_lanes = 256, warps_a_block = 4;
+inline constexpr int block_lanes = gpu_limits.block_lanes, warps_a_block = gpu_limits.warps_a_block;
 using Block = BlockGroup<block_lanes>;
 
 extern __shared__ __align__(16) unsigned char room[];  // of the block
@@ -236,7 +236,7 @@ class cuda {
 
   template <class S>
   std::size_t scratch_bytes(idx, idx cols, Placement) const {
-    return cols > worth_sharing ? static_cast<std::size_t>(most_meetings) * sizeof(Meeting) : 0;
+    return cols > detail::gpu_limits.worth_sharing ? static_cast<std::size_t>(detail::gpu_limits.most_meetings) * sizeof(Meeting) : 0;
   }
 
   template <class S, class F>
@@ -244,35 +244,30 @@ class cuda {
     if (rows <= 0) return;
     constexpr bool keeps = detail::keeps<F>;
     bool const accumulate = placement == Placement::accumulate;
-    if (std::size_t const room = LaneTeam<S, detail::WarpGroup, keeps>::room_bytes(cols, 1); room <= room_of_a_warp) {
-      unsigned const kept = keeps ? static_cast<unsigned>(room) : 0;
-      return launch(detail::warp_rows<S, keeps, F>, {.blocks = (rows + detail::warps_a_block - 1) / detail::warps_a_block,
-                     .lanes = 32 * detail::warps_a_block, .room = kept * detail::warps_a_block}, f, rows, kept, accumulate);
-    }
-    if constexpr (keeps) {
-      bool const clusters = attribute(cudaDevAttrComputeCapabilityMajor) >= 9;
-      std::size_t const most = static_cast<std::size_t>(attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin)) - sizeof(detail::Block::Shared);
-      auto const room = [&](int blocks) { return LaneTeam<S, detail::Block, true>::room_bytes(cols, blocks); };
-      int blocks = 1;
-      while (clusters && blocks < 8 && room(blocks) > room_of_a_block) blocks *= 2;
-      if (room(blocks) <= most)
-        return launch(detail::block_rows<S, true, F>, {.blocks = rows * blocks, .lanes = detail::block_lanes, .room = room(blocks),
-                       .cluster = blocks}, f, rows, accumulate);
-    }
-    if (int const sharing = scratch && cols > worth_sharing ? static_cast<int>(std::min(most_meetings, resident<S, F>()) / rows) : 0;
-        sharing > 1) {
+    using P = Pack<S>;
+    auto const what = detail::choose_launch(
+        {rows, cols, P::width, sizeof(P), keeps, scratch != nullptr}, gpu_facts(),
+        [] {
+          if constexpr (keeps) return kernel_facts(detail::block_rows<S, true, F>); else return detail::KernelFacts{};
+        },
+        [] { return kernel_facts(detail::grid_rows<S, F>); });
+    if (what.kernel == detail::GpuLaunch::warp_rows)
+      return launch(detail::warp_rows<S, keeps, F>, what, f, rows, static_cast<unsigned>(what.room / detail::warps_a_block), accumulate);
+    if constexpr (keeps)
+      if (what.kernel == detail::GpuLaunch::keeping_block_rows) return launch(detail::block_rows<S, true, F>, what, f, rows, accumulate);
+    if (what.kernel == detail::GpuLaunch::grid_rows) {
       auto const meetings = reinterpret_cast<Meeting*>(scratch);
-      detail::expect_cuda(cudaMemsetAsync(meetings, 0, static_cast<std::size_t>(rows * sharing) * sizeof(Meeting), stream_),
-                          "cudaMemsetAsync");
-      return launch(detail::grid_rows<S, F>, {.blocks = rows * sharing, .lanes = detail::block_lanes, .together = true}, f, meetings,
-                    sharing, accumulate);
+      detail::expect_cuda(cudaMemsetAsync(meetings, 0, static_cast<std::size_t>(what.blocks) * sizeof(Meeting), stream_), "cudaMemsetAsync");
+      return launch(detail::grid_rows<S, F>, what, f, meetings, what.sharing, accumulate);
     }
-    launch(detail::block_rows<S, false, F>, {.blocks = rows, .lanes = detail::block_lanes}, f, rows, accumulate);
+    launch(detail::block_rows<S, false, F>, what, f, rows, accumulate);
   }
 
   template <class S, class F>
   void blocks(idx count, F const& f) const {
-    if (count > 0) launch(detail::block_rows<S, false, F>, {.blocks = count, .lanes = detail::block_lanes}, f, count, false);
+    if (count > 0)
+      launch(detail::block_rows<S, false, F>,
+             {detail::GpuLaunch::block_rows, std::min(count, detail::gpu_limits.largest_grid), detail::block_lanes}, f, count, false);
   }
 
   // Whether kernels can use this memory: device and managed memory, pinned host memory, and, where the GPU shares the host's page
@@ -296,8 +291,6 @@ class cuda {
 
  private:
   using Meeting = detail::GridGroup<detail::block_lanes>::Meeting;
-  static constexpr idx most_meetings = 1024, worth_sharing = 1 << 15;
-  static constexpr std::size_t room_of_a_warp = 5 << 10, room_of_a_block = 72 << 10;
 
   static int attribute(cudaDeviceAttr which) {
     int gpu = 0, value = 0;
@@ -305,33 +298,30 @@ class cuda {
     detail::expect_cuda(cudaDeviceGetAttribute(&value, which, gpu), "cudaDeviceGetAttribute");
     return value;
   }
-  // How many blocks of grid_rows, whose blocks share a row, the GPU holds at once.
-  template <class S, class F>
-  static idx resident() {
+  static detail::GpuFacts gpu_facts() {
+    return {10 * attribute(cudaDevAttrComputeCapabilityMajor) + attribute(cudaDevAttrComputeCapabilityMinor),
+            attribute(cudaDevAttrMultiProcessorCount), static_cast<std::size_t>(attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin)),
+            attribute(cudaDevAttrCooperativeLaunch) != 0};
+  }
+  template <class... P>
+  static detail::KernelFacts kernel_facts(void (*kernel)(P...)) {
+    cudaFuncAttributes of{};
     int a_processor = 0;
-    detail::expect_cuda(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&a_processor, detail::grid_rows<S, F>, detail::block_lanes, 0),
+    detail::expect_cuda(cudaFuncGetAttributes(&of, kernel), "cudaFuncGetAttributes");
+    detail::expect_cuda(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&a_processor, kernel, detail::block_lanes, 0),
                         "cudaOccupancyMaxActiveBlocksPerMultiprocessor");
-    return idx(a_processor) * attribute(cudaDevAttrMultiProcessorCount);
+    return {of.ptxVersion, of.sharedSizeBytes, a_processor};
   }
 
-  struct Shape {
-    idx blocks;
-    int lanes;
-    std::size_t room = 0;   // bytes of shared memory a block
-    int cluster = 1;        // blocks to a row
-    bool together = false;  // all blocks run at once
-  };
   template <class... P>
-  void launch(void (*kernel)(P...), Shape const& what, std::type_identity_t<P>... arguments) const {
-    constexpr idx largest_grid = 0x7fffffff;
-    constexpr std::size_t without_asking = 48 << 10;
+  void launch(void (*kernel)(P...), detail::GpuLaunch const& what, std::type_identity_t<P>... arguments) const {
     cudaLaunchConfig_t config{};
-    config.gridDim = dim3(static_cast<unsigned>(std::min(what.blocks, largest_grid / what.cluster * what.cluster)));
+    config.gridDim = dim3(static_cast<unsigned>(what.blocks));
     config.blockDim = dim3(static_cast<unsigned>(what.lanes));
     config.dynamicSmemBytes = what.room;
     config.stream = stream_;
     cudaLaunchAttribute attribute{};
-    if (what.together) {
+    if (what.sharing > 1) {
       attribute.id = cudaLaunchAttributeCooperative;
       attribute.val.cooperative = 1;
     } else {
@@ -340,9 +330,9 @@ class cuda {
       attribute.val.clusterDim.y = attribute.val.clusterDim.z = 1;
     }
     config.attrs = &attribute;
-    config.numAttrs = what.together || what.cluster > 1 ? 1 : 0;
-    if (what.room > without_asking)
-      detail::expect_cuda(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(what.room)),
+    config.numAttrs = what.sharing > 1 || what.cluster > 1 ? 1 : 0;
+    if (what.asked > 0)
+      detail::expect_cuda(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(what.asked)),
                           "cudaFuncSetAttribute");
     detail::expect_cuda(cudaLaunchKernelEx(&config, kernel, arguments...), "cudaLaunchKernelEx");
   }

@@ -75,6 +75,13 @@ class LanesTogether : public Group {
   int turn_ = 0;
 };
 
+// Bytes of shared memory that each of `blocks` blocks of `lanes` lanes needs for its part of a row of n numbers, at any alignment of the
+// row. width: numbers in a pack; pack_bytes: what it takes in shared memory.
+constexpr std::size_t room_of_a_row(idx n, int width, std::size_t pack_bytes, int lanes, int blocks) {
+  idx const all = idx(blocks) * lanes, packs = (n + 2 * (width - 1)) / width;
+  return static_cast<std::size_t>((packs + all - 1) / all * lanes) * pack_bytes;
+}
+
 template <class S, class Group, bool Keeps>
 class LaneTeam {
   using P = Pack<S>;
@@ -87,11 +94,7 @@ class LaneTeam {
   static constexpr idx block = 0;  // a row that lanes share is never cut
   using kept_stretches = OneStretch;
 
-  // Bytes of shared memory that each block needs for its part of a row of n classes, at any alignment of the row.
-  static constexpr std::size_t room_bytes(idx n, idx blocks) {
-    idx const lanes = blocks * Group::lanes, packs = (n + W - 1 + W - 1) / W;
-    return static_cast<std::size_t>((packs + lanes - 1) / lanes * Group::lanes) * sizeof(P);
-  }
+  static constexpr std::size_t room_bytes(idx n, int blocks) { return room_of_a_row(n, W, sizeof(P), Group::lanes, blocks); }
 
   LOSSKIT_HD explicit LaneTeam(Group group, bool accumulate = false) : group_(group), accumulate_(accumulate) {}
 
