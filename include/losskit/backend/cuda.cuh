@@ -1,4 +1,5 @@
-// cuda: the same row over the lanes of a GPU. Needs nvcc; no flag but -std=c++20.
+// cuda: the same row over the lanes of a GPU. Needs nvcc, -std=c++20 and -arch=native (or the card's own: without it the code is for
+// the oldest card, and a 9.0 does without clusters).
 //
 //   on::cuda gpu{stream};                                   losses, point losses, normalisation
 //   on::cuda gpu{stream, on::cublas{handle}};               and the cosine layer (backend/cublas.cuh)
@@ -8,7 +9,7 @@
 // Every call enqueues kernels on the stream and returns: nothing waits, allocates or is read back, so a call can be captured in
 // a graph. The workspace is device memory; it holds the report until the stream reaches the next call that uses it.
 //
-// Who works on a row of a loss with its gradient, by its length in floats (half as long for double):
+// Who works on a row of a loss with its gradient, by its length in floats (half as long for double; chosen by gpu_launch.hpp):
 //   up to 1,277 classes      a warp
 //   up to 18,000 or so       a block of 256 lanes, three of them to a multiprocessor (double: two); without clusters as long a row as
 //                            a block's shared memory holds
