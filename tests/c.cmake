@@ -42,6 +42,21 @@ if(NOT dlpacks)
   set_tests_properties("${losskit_test_prefix}dlpack" PROPERTIES SKIP_REGULAR_EXPRESSION "left out: no dlpack.h")
 endif()
 
+# The library's units by the other compiler, warnings included, each of its instances: syntax alone, for to build it all takes minutes.
+find_program(losskit_clang NAMES clang++ clang++-14)
+if(losskit_clang AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+  get_target_property(eigen_folder Eigen3::Eigen INTERFACE_INCLUDE_DIRECTORIES)
+  foreach(unit IN ITEMS losskit functions policies losses)
+    losskit_test(c_clang/${unit} ${losskit_clang} -fsyntax-only -std=c++20 ${losskit_warnings} "-DLOSSKIT_C_SETS=LOSSKIT_C_EACH(own)"
+                 -DLOSSKIT_C_SET=own "-DLOSSKIT_C_ISA=\"own\"" "-DLOSSKIT_C_VERSION=\"0\"" -DLOSSKIT_C_PARTS=1 -DLOSSKIT_C_PART=0
+                 -I "${PROJECT_SOURCE_DIR}/include" -I "${PROJECT_SOURCE_DIR}/packaging/c" -isystem "${eigen_folder}"
+                 "${PROJECT_SOURCE_DIR}/packaging/c/${unit}.cpp")
+  endforeach()
+else()
+  losskit_test(c_clang ${CMAKE_COMMAND} -E echo "left out: no second compiler here (clang)")
+  set_tests_properties("${losskit_test_prefix}c_clang" PROPERTIES SKIP_REGULAR_EXPRESSION "left out: no second")
+endif()
+
 # `./dev bench --frameworks` builds and runs it, nothing else does.
 add_executable(losskit_c_gates EXCLUDE_FROM_ALL "${PROJECT_SOURCE_DIR}/bench/c_gates.cpp")
 target_link_libraries(losskit_c_gates PRIVATE losskit_develop losskit::c)

@@ -34,12 +34,14 @@ struct Families<Policies<S...>, P, Rest...>
 template <class... P>
 auto families(Policies<P...>) -> typename Families<Policies<>, P...>::type;
 
+// The choices of a policy: none of most.
 template <class P>
-struct Choices;
+inline constexpr std::array<losskit_choice, 0> choices{};
+
 template <class P>
 constexpr losskit_policy_info info_of(char const* kind) {
-  return {kind, P::name, parameters_in_c<P>.data(), static_cast<int64_t>(parameters_in_c<P>.size()), Choices<P>::list.data(),
-          static_cast<int64_t>(Choices<P>::list.size())};
+  return {kind, P::name, parameters_in_c<P>.data(), static_cast<int64_t>(parameters_in_c<P>.size()), choices<P>.data(),
+          static_cast<int64_t>(choices<P>.size())};
 }
 template <class... P>
 constexpr auto infos_of(char const* kind, Policies<P...>) {
@@ -56,27 +58,21 @@ inline constexpr auto weights = infos_of("weight", L{});
 template <class L>
 inline constexpr auto annealed_margins = infos_of("margin", L{});
 
+template <class Infos>
+constexpr losskit_choice choice(char const* name, Infos const& options) {
+  return {name, options.data(), static_cast<int64_t>(options.size())};
+}
 template <class P>
-struct Choices {
-  static constexpr auto of() {
-    if constexpr (requires { typename P::past_pi; }) {
-      return std::array{choice("rule", rules<past_pi_rules>), choice("gradient", gradients<gradient_modes>)};
-    } else if constexpr (requires { typename P::weight; }) {
-      return std::array{choice("weight", weights<hard_weights>)};
-    } else if constexpr (losskit::detail::anneals<P>) {
-      using Standard = std::remove_cvref_t<decltype(P{}.margin())>;
-      using All = typename Joined<Policies<Standard>, decltype(losskit::detail::but_annealed(margins{}))>::type;
-      return std::array{choice("margin", annealed_margins<decltype(families(All{}))>)};
-    } else {
-      return std::array<losskit_choice, 0>{};
-    }
-  }
-  template <class Infos>
-  static constexpr losskit_choice choice(char const* name, Infos const& infos) {
-    return {name, infos.data(), static_cast<int64_t>(infos.size())};
-  }
-  static constexpr auto list = of();
-};
+requires requires { typename P::past_pi; }
+inline constexpr std::array choices<P>{choice("rule", rules<past_pi_rules>), choice("gradient", gradients<gradient_modes>)};
+template <class P>
+requires requires { typename P::weight; }
+inline constexpr std::array choices<P>{choice("weight", weights<hard_weights>)};
+template <class M>
+using AnnealedOptions = decltype(families(
+    typename Joined<Policies<std::remove_cvref_t<decltype(M{}.margin())>>, decltype(losskit::detail::but_annealed(margins{}))>::type{}));
+template <class P>
+requires(losskit::detail::anneals<P>) inline constexpr std::array choices<P>{choice("margin", annealed_margins<AnnealedOptions<P>>)};
 
 template <class... A>
 constexpr auto joined(A const&... lists) {
