@@ -391,7 +391,8 @@ TEST_CASE("normalize_rows") {
   expect_error<ShapeError>(
       [&] { normalize_rows_backward(s, m(y), norms, m(dy), m(dx), Write::assign, VectorView<float const>(view(few))); },
       {"dnorms", "3", "4"});
-  expect_error<AliasError>([&] { normalize_rows_backward(s, m(y), norms, m(dy), m(y)); }, {"dx", "y"});
+  expect_error<AliasError>([&] { normalize_rows_backward(s, m(y), norms, m(dy), MatrixView<float>{y.data() + 1, 4, 3, 3}); }, {"dx", "y"});
+  expect_error<AliasError>([&] { normalize_rows_backward(s, m(y), norms, m(dy), m(y), Write::accumulate); }, {"dx is y", "accumulate"});
   expect_error<AliasError>([&] { normalize_rows_backward(s, m(y), norms, m(dy), m(dy), Write::accumulate); }, {"accumulate"});
   CHECK(fresh());
 }
@@ -444,7 +445,8 @@ TEST_CASE("cosine_layer and its backward: nothing is written before everything i
   auto const good_x = m(dx, rows, width), good_w = m(dw, classes, width);
   expect_error<ShapeError>([&] { backward(layer(), m(dx, 1, width), good_w); }, {"dx", "1 x 4", "2 x 4"});
   expect_error<ShapeError>([&] { backward(layer(), good_x, m(dw, 2, width)); }, {"dw", "2 x 4", "3 x 4"});
-  expect_error<AliasError>([&] { backward(layer(), good_x, MatrixView<float>{uw.data(), classes, width, width}); }, {"dw", "unit_w"});
+  expect_error<WorkspaceError>([&] { backward(layer(), good_x, m(uw, classes, width)); }, {"workspace", "0 bytes"});
+  expect_error<AliasError>([&] { backward(layer(), good_x, MatrixView<float>{uw.data() + 1, classes, width, width}); }, {"dw", "unit_w"});
   expect_error<AliasError>([&] { backward(layer(), good_x, m(dx, classes, width)); }, {"dx", "dw"});
   expect_error<WorkspaceError>([&] { backward(layer(), good_x, good_w, Write::accumulate); }, {"workspace", "0 bytes"});
   CHECK(untouched());

@@ -103,6 +103,20 @@ struct Layered {
     Guarded<T> dx_alone(x.rows, x.cols, gap), dw_alone(w.rows, w.cols, gap);
     cosine_layer_backward(backend, layer, dc.cosines.matrix(), dx_alone.matrix(), dw_alone.matrix(), {}, Write::assign,
                           VectorView<T const>(view(x.weights)));
+    Guarded<T> in_place(w.rows, w.cols, gap), dx_again(x.rows, x.cols, gap);
+    for (idx j = 0; j < w.rows; ++j)
+      for (idx k = 0; k < w.cols; ++k) in_place.at(j, k) = unit_w.at(j, k);
+    CosineLayer<T> const lost{unit_x.matrix(), in_place.matrix(), view(norms_x), view(norms_w)};
+    cosine_layer_backward(backend, lost, dc.cosines.matrix(), dx_again.matrix(), in_place.matrix(), view(workspace), Write::assign,
+                          VectorView<T const>(view(x.weights)));
+    CHECK(dx_again.same_bits(dx_alone));
+    CHECK(in_place.guards_hold());
+    for (idx j = 0; j < w.rows; ++j)
+      for (idx k = 0; k < w.cols; ++k) {
+        T const g = dw_alone.at(j, k), room = 4 * std::numeric_limits<T>::epsilon();
+        CHECK(std::fabs(in_place.at(j, k) - g) <= room * (std::fabs(g) + T(1)));
+        CHECK(std::fabs(dw.at(j, k) - g - T(0.25)) <= room * (1 + std::fabs(dw.at(j, k))));
+      }
     for (idx i = 0; i < x.rows; ++i)
       for (idx k = 0; k < x.cols; ++k)
         CHECK(std::fabs(dx.at(i, k) - dx_alone.at(i, k) - T(0.25)) <= 4 * std::numeric_limits<T>::epsilon() * (1 + std::fabs(dx.at(i, k))));

@@ -274,7 +274,8 @@ typedef struct losskit_cosine_state {
   losskit_view unit_x, unit_w, norms_x, norms_w;
 } losskit_cosine_state;
 /* cosines (B x C) of x (B x D embeddings) and w (C x D centres, one a row); fills `state`. And both gradients back, options.write
- * both. dnorms_x: B or none. */
+ * both. dnorms_x: B or none. dw may be the memory of state->unit_w, unless accumulated: the unit centres are then lost, and the workspace
+ * is that of LOSSKIT_ACCUMULATE. */
 LOSSKIT_API losskit_status losskit_cosine_layer(losskit_view x, losskit_view w, const losskit_cosine_state* state, losskit_view cosines,
                                                 const losskit_options* options);
 LOSSKIT_API losskit_status losskit_cosine_layer_workspace_bytes(losskit_type type, int64_t rows, int64_t classes, int64_t width,

@@ -3,6 +3,7 @@
 //   c_ij = x_i . w_j / (|x_i| |w_j|)      x: B x D embeddings, w: C x D class centres, one a row; no bias
 //   dL/dx^ = dL/dc w^     dL/dw^ = (dL/dc)^T x^     and each through normalize_rows_backward, so w_j . dL/dw_j = 0
 #pragma once
+#include <algorithm>
 #include <type_traits>
 
 #include "losskit/head/normalize.hpp"
@@ -48,16 +49,22 @@ void cosine_layer(B const& backend, X&& x, W&& w, CosineLayer<S, Space> const& l
   backend.template product<S>(layer.unit_x, false, layer.unit_w, true, c, computed<S>(0));
 }
 
-// Bytes of workspace for cosine_layer_backward: none to assign, (B + C) x D numbers and padding to accumulate.
+namespace detail {
+// Where dL/dw has no memory of its own before it is added or takes its place, it is made so many classes at a time.
+inline constexpr idx classes_at_a_time = 4096;
+}  // namespace detail
+
+// Bytes of workspace for cosine_layer_backward: none to assign; (B + min(C, 4096)) x D numbers and padding to accumulate, and where dw
+// takes unit_w's place.
 template <class S>
 std::size_t cosine_layer_workspace_bytes(idx rows, idx classes, idx width, Write write) {
-  return write == Write::assign ? 0
-                                : detail::alignment + detail::padded(static_cast<std::size_t>(rows * width) * sizeof(S)) +
-                                      detail::padded(static_cast<std::size_t>(classes * width) * sizeof(S));
+  auto const matrix = [&](idx n) { return detail::padded(static_cast<std::size_t>(n * width) * sizeof(S)); };
+  return write == Write::assign ? 0 : detail::alignment + matrix(rows) + matrix(std::min(classes, detail::classes_at_a_time));
 }
 
 // dL/dx (B x D) and dL/dw (C x D) from dL/dcosines (B x C). dnorms_x: dL/d|x_i| of a scale that is the feature norm (B), or empty.
-// Throws ShapeError, StrideError, AliasError, WorkspaceError, MemoryError.
+// dw may be layer.unit_w itself, unless accumulated: the unit centres are then lost, a C x D matrix is saved, and the workspace is that
+// of Write::accumulate. Throws ShapeError, StrideError, AliasError, WorkspaceError, MemoryError.
 template <class B, class S, class Space, class D, class X, class W>
 void cosine_layer_backward(B const& backend, CosineLayer<S, Space> const& layer, D&& dcosines, X&& dx, W&& dw,
                            WorkspaceIn<typename B::space> workspace = {}, Write write = Write::assign,
@@ -74,28 +81,43 @@ void cosine_layer_backward(B const& backend, CosineLayer<S, Space> const& layer,
   detail::expect_shape("dx", gx, rows, width);
   detail::expect_shape("dw", gw, classes, width);
   detail::expect_size_or_none("dnorms_x", dnorms_x, rows);
-  detail::expect_workspace(workspace, cosine_layer_workspace_bytes<S>(rows, classes, width, write));
+  bool const in_place = gw.data == layer.unit_w.data;
+  detail::expect_workspace(workspace, cosine_layer_workspace_bytes<S>(rows, classes, width, in_place ? Write::accumulate : write));
   detail::expect_memory(backend,
                         {detail::extent("dcosines", dc), detail::extent("unit_x", layer.unit_x), detail::extent("unit_w", layer.unit_w),
                          detail::extent("norms_x", layer.norms_x), detail::extent("norms_w", layer.norms_w), detail::extent("dx", gx),
                          detail::extent("dw", gw), detail::extent("workspace", workspace), detail::extent("dnorms_x", dnorms_x)});
   detail::expect_all_apart({detail::extent("dx", gx), detail::extent("dw", gw), detail::extent("workspace", workspace)});
   for (auto const& out : {detail::extent("dx", gx), detail::extent("dw", gw), detail::extent("workspace", workspace)})
-    for (auto const& in :
-         {detail::extent("dcosines", dc), detail::extent("unit_x", layer.unit_x), detail::extent("unit_w", layer.unit_w),
-          detail::extent("norms_x", layer.norms_x), detail::extent("norms_w", layer.norms_w), detail::extent("dnorms_x", dnorms_x)})
+    for (auto const& in : {detail::extent("dcosines", dc), detail::extent("unit_x", layer.unit_x), detail::extent("norms_x", layer.norms_x),
+                           detail::extent("norms_w", layer.norms_w), detail::extent("dnorms_x", dnorms_x)})
       detail::expect_apart(out, in);
+  for (auto const& out : {detail::extent("dx", gx), detail::extent("workspace", workspace)})
+    detail::expect_apart(out, detail::extent("unit_w", layer.unit_w));
+  detail::expect_same_or_apart("unit_w", layer.unit_w, "dw", gw, write == Write::assign);
   detail::Arena arena(workspace);
-  auto const scratch = [&](MatrixView<S, Space> g) {
-    return write == Write::assign
-               ? g
-               : MatrixView<S, Space>{arena.template take<S>(static_cast<std::size_t>(g.rows * g.cols)), g.rows, g.cols, g.cols};
+  bool const direct = write == Write::assign;
+  auto const matrix = [&](idx n) {
+    return MatrixView<S, Space>{arena.template take<S>(static_cast<std::size_t>(n * width)), n, width, width};
   };
-  MatrixView<S, Space> const unit_gx = scratch(gx), unit_gw = scratch(gw);
+  MatrixView<S, Space> const unit_gx = direct ? gx : matrix(rows);
   backend.template product<S>(dc, false, layer.unit_w, false, unit_gx, computed<S>(0));
-  backend.template product<S>(dc, true, layer.unit_x, false, unit_gw, computed<S>(0));
   normalize_rows_backward(backend, layer.unit_x, layer.norms_x, unit_gx, gx, write, dnorms_x);
-  normalize_rows_backward(backend, layer.unit_w, layer.norms_w, unit_gw, gw, write);
+
+  if (direct && !in_place) {
+    backend.template product<S>(dc, true, layer.unit_x, false, gw, computed<S>(0));
+    return normalize_rows_backward(backend, layer.unit_w, layer.norms_w, gw, gw);
+  }
+  MatrixView<S, Space> const band = matrix(std::min(classes, detail::classes_at_a_time));
+  for (idx from = 0; from < classes; from += band.rows) {
+    idx const count = std::min(band.rows, classes - from);
+    auto const rows_of = [&](MatrixView<S, Space> m) { return MatrixView<S, Space>{m.row(from), count, width, m.stride}; };
+    MatrixView<S, Space> const unit_gw{band.data, count, width, width};
+    MatrixView<S const, Space> const of_band{dc.data + from, rows, count, dc.stride};
+    VectorView<computed<S>, Space> const norms{layer.norms_w.data + from, count};
+    backend.template product<S>(of_band, true, layer.unit_x, false, unit_gw, computed<S>(0));
+    normalize_rows_backward(backend, rows_of(layer.unit_w), norms, unit_gw, rows_of(gw), write);
+  }
 }
 
 // Overload for arguments that fit no call above: its static_assert says which call is meant.

@@ -136,7 +136,8 @@ void expect_normalize_backward(MatrixView<S const, Space> y, VectorView<computed
   expect_shape("dx", dx, y.rows, y.cols);
   expect_size_or_none("dnorms", dnorms, y.rows);
   expect_same_or_apart("dy", dy, "dx", dx, write == Write::assign);
-  for (auto const& in : {extent("y", y), extent("norms", norms), extent("dnorms", dnorms)}) expect_apart(extent("dx", dx), in);
+  expect_same_or_apart("y", y, "dx", dx, write == Write::assign);
+  for (auto const& in : {extent("norms", norms), extent("dnorms", dnorms)}) expect_apart(extent("dx", dx), in);
 }
 
 }  // namespace detail
@@ -158,8 +159,8 @@ void normalize_rows(B const& backend, X&& x, Y&& y, N&& norms) {
                            detail::NormalizeRow<S, Space>{from, to, n});
 }
 
-// dL/dx from dL/dy, both B x D, with y and norms as normalize_rows left them. dx may be dy itself, unless accumulated. dnorms: dL/dn_i,
-// B elements or empty. Errors as of normalize_rows.
+// dL/dx from dL/dy, both B x D, with y and norms as normalize_rows left them. dx may be dy itself, or y, unless accumulated. dnorms:
+// dL/dn_i, B elements or empty. Errors as of normalize_rows.
 template <class B, class Y, class N, class D, class X, class S = typename decltype(view(std::declval<X>()))::value>
 void normalize_rows_backward(B const& backend, Y&& y, N&& norms, D&& dy, X&& dx, Write write = Write::assign,
                              VectorView<computed<S> const, typename B::space> dnorms = {}) {

@@ -71,6 +71,11 @@ def test_the_head_and_the_states_are_operators():
     opcheck(ops.cosine_layer, x, w, function=F.cosine_layer_with_norms)
     opcheck(ops.cosine_layer_backward, torch.rand(4, 5), torch.rand(4), *[t.detach() for t in ops.cosine_layer(x, w)[2:4]],
             ops.cosine_layer(x, w)[1].detach(), ops.cosine_layer(x, w)[4].detach())
+    given = [torch.rand(4, 5), torch.rand(4), *[t.detach() for t in ops.cosine_layer(x, w)[2:4]],
+             ops.cosine_layer(x, w)[1].detach(), ops.cosine_layer(x, w)[4].detach()]
+    opcheck(ops.cosine_layer_backward_, *[t.clone() for t in given])
+    apart, place = ops.cosine_layer_backward(*given), given[3]
+    assert torch.equal(ops.cosine_layer_backward_(*given), apart[0]) and torch.allclose(place, apart[1], rtol=1e-6, atol=1e-7)
     opcheck(ops.row_scales, torch.rand(4, requires_grad=True), "FeatureNorm", function=F.row_scales)
     opcheck(ops.adaptive_wing_weights, torch.rand(4, 4), 10.0, 0.2)
     cosines, labels = batch(requires_grad=False)

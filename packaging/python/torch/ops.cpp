@@ -463,24 +463,40 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> cosine_layer(Tensor const& x,
   return {cosines, norms_x, unit_x, unit_w, norms_w};
 }
 
-std::tuple<Tensor, Tensor> cosine_layer_backward(Tensor const& cosines_gradient, Maybe const& norms_gradient, Tensor const& unit_x,
-                                                 Tensor const& unit_w, Tensor const& norms_x, Tensor const& norms_w) {
+// dL/dx; dL/dw is written to dw, which may be unit_w itself.
+Tensor run_cosine_layer_backward(Tensor const& cosines_gradient, Maybe const& norms_gradient, Tensor const& unit_x, Tensor const& unit_w,
+                                 Tensor const& norms_x, Tensor const& norms_w, Tensor const& dw, losskit_write workspace_for) {
   Matrix const dc("cosines_gradient", cosines_gradient), ux("unit_x", unit_x), uw("unit_w", unit_w);
   Vector const nx("norms_x", norms_x), nw("norms_w", norms_w);
   MaybeVector const dn("norms_gradient", norms_gradient);
   int64_t const rows = ux.view.rows, width = ux.view.cols, classes = uw.view.rows;
-  ScalarType const type = ux.tensor.scalar_type();
-  Tensor const dx = empty({rows, width}, type), dw = empty({classes, width}, type);
+  Tensor const dx = empty({rows, width}, ux.tensor.scalar_type());
   losskit_cosine_state const state = state_of(ux.view, uw.view, nx.view, nw.view);
   Threads threads;
   losskit_options const options = options_on(threads);
   std::size_t bytes = 0;
-  expect(losskit_cosine_layer_workspace_bytes(type_of("x", ux.tensor), rows, classes, width, LOSSKIT_ASSIGN, &bytes));
+  expect(losskit_cosine_layer_workspace_bytes(type_of("x", ux.tensor), rows, classes, width, workspace_for, &bytes));
   Workspace workspace(bytes);
   expect(losskit_cosine_layer_backward(&state, dc.view, written(dx, rows, width), written(dw, classes, width), dn.view, workspace.data(),
                                        workspace.size(), &options));
   threads.expect_done();
-  return {dx, dw};
+  return dx;
+}
+
+std::tuple<Tensor, Tensor> cosine_layer_backward(Tensor const& cosines_gradient, Maybe const& norms_gradient, Tensor const& unit_x,
+                                                 Tensor const& unit_w, Tensor const& norms_x, Tensor const& norms_w) {
+  expect_rank("unit_w", unit_w, 2);
+  Tensor const dw = empty({unit_w.size(0), unit_w.size(1)}, unit_w.scalar_type());
+  return {run_cosine_layer_backward(cosines_gradient, norms_gradient, unit_x, unit_w, norms_x, norms_w, dw, LOSSKIT_ASSIGN), dw};
+}
+
+// dL/dw takes unit_w's place: a C x D matrix less.
+Tensor cosine_layer_backward_(Tensor const& cosines_gradient, Maybe const& norms_gradient, Tensor const& unit_x, Tensor const& unit_w,
+                              Tensor const& norms_x, Tensor const& norms_w) {
+  expect_rank("unit_w", unit_w, 2);
+  if (unit_w.size(0) > 0 && (unit_w.stride(1) != 1 || unit_w.stride(0) != unit_w.size(1)))
+    fail("StrideError", "unit_w must be contiguous to be overwritten");
+  return run_cosine_layer_backward(cosines_gradient, norms_gradient, unit_x, unit_w, norms_x, norms_w, unit_w, LOSSKIT_ACCUMULATE);
 }
 
 // s(n) and ds/dn of each row's norm (FeatureNorm).
@@ -570,6 +586,9 @@ STABLE_TORCH_LIBRARY(losskit, m) {
   m.def(
       "cosine_layer_backward(Tensor cosines_gradient, Tensor? norms_gradient, Tensor unit_x, Tensor unit_w, Tensor norms_x, "
       "Tensor norms_w) -> (Tensor, Tensor)");
+  m.def(
+      "cosine_layer_backward_(Tensor cosines_gradient, Tensor? norms_gradient, Tensor unit_x, Tensor(a!) unit_w, Tensor norms_x, "
+      "Tensor norms_w) -> Tensor");
   m.def("row_scales(Tensor norms, str policy) -> (Tensor, Tensor)");
   m.def("start(str policy) -> Tensor");
   m.def("advance(Tensor state, str policy, Tensor cosines, Tensor labels, int ignore_index) -> Tensor");
@@ -586,6 +605,7 @@ STABLE_TORCH_LIBRARY_IMPL(losskit, CPU, m) {
   m.impl("adaptive_wing_weights", TORCH_BOX(&losskit_torch::adaptive_wing_weights));
   m.impl("cosine_layer", TORCH_BOX(&losskit_torch::cosine_layer));
   m.impl("cosine_layer_backward", TORCH_BOX(&losskit_torch::cosine_layer_backward));
+  m.impl("cosine_layer_backward_", TORCH_BOX(&losskit_torch::cosine_layer_backward_));
   m.impl("row_scales", TORCH_BOX(&losskit_torch::row_scales));
   m.impl("advance", TORCH_BOX(&losskit_torch::advance));
 }

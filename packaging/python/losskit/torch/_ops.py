@@ -117,6 +117,12 @@ def _(cosines_gradient, norms_gradient, unit_x, unit_w, norms_x, norms_w):
     return unit_x.new_empty(unit_x.shape), unit_w.new_empty(unit_w.shape)
 
 
+@torch.library.register_fake("losskit::cosine_layer_backward_")
+def _(cosines_gradient, norms_gradient, unit_x, unit_w, norms_x, norms_w):
+    _on_one_device(cosines_gradient, norms_gradient, unit_x, unit_w, norms_x, norms_w)
+    return unit_x.new_empty(unit_x.shape)
+
+
 @torch.library.register_fake("losskit::row_scales")
 def _(norms, policy):
     return norms.new_empty(norms.shape), norms.new_empty(norms.shape)
@@ -149,6 +155,7 @@ def _differentiable(name, context, backward):
     def forward(ctx, *arguments):
         output = op(*arguments)
         context(ctx, arguments, output)
+        ctx.owns_saved = True  # functional.py hands on no output that the backward overwrites
         return output
 
     function = type(name, (torch.autograd.Function,), {"forward": staticmethod(forward), "backward": staticmethod(backward)})
@@ -264,7 +271,10 @@ def _layer_backward(ctx, by_cosines, by_norms, *others):
     if by_cosines is None:
         by_x = None if by_norms is None else unit_x * by_norms.unsqueeze(1)
         return by_x, None
-    return ops.cosine_layer_backward(by_cosines, by_norms, unit_x, unit_w, norms_x, norms_w)
+    saved = unit_x, unit_w, norms_x, norms_w
+    if getattr(ctx, "owns_saved", False) and not torch.is_grad_enabled() and not _keeps_graph() and unit_w.is_contiguous():
+        return ops.cosine_layer_backward_(by_cosines, by_norms, *saved), unit_w.detach()  # the centres' gradient in their place
+    return ops.cosine_layer_backward(by_cosines, by_norms, *saved)
 
 
 cosine_layer = _differentiable("cosine_layer", _layer_context, _layer_backward)
