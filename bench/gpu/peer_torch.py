@@ -64,7 +64,7 @@ def stepped(loss, cosines, labels):
     return step
 
 
-peers = [("torch eager cross-entropy", plain, 3, 4), ("torch.compile", torch.compile(arcface), 1.6, 2.3), ("insightface-style chain", insightface, 8, 14)]
+peers = [("torch eager cross-entropy", plain, 3, 4), ("torch.compile", torch.compile(arcface, dynamic=False), 1.6, 2.3), ("insightface-style chain", insightface, 8, 14)]
 try:
     from liger_kernel.transformers.functional import liger_cross_entropy
 
@@ -78,7 +78,11 @@ for batch, classes in ((4096, 16384), (2048, 50000), (1024, 131072)):
     cosines = (torch.rand(batch, classes, device="cuda") * 1.2 - 0.6).requires_grad_()
     labels = torch.randint(classes, (batch,), device="cuda")
     for name, loss, must, aim in peers:
-        ratio = median_seconds(stepped(loss, cosines, labels)) / ours
+        try:
+            ratio = median_seconds(stepped(loss, cosines, labels)) / ours
+        except Exception as error:  # of a peer: it loses its own row
+            print(f"{name}, {batch} x {classes}: not run: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
+            continue
         found.append({"path": "ArcFace loss + gradient, float, against " + name, "shape": f"{batch} x {classes}", "ratio": round(ratio, 3),
                       "of": name, "better": "higher", "must": must, "aim": aim, "verdict": "ok" if ratio >= must else "short"})
     del cosines, labels

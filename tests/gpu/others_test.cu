@@ -171,6 +171,7 @@ TEST_CASE("the cosine layer, with cuBLAS's products") {
                         MatrixView<double>{gx.data(), rows, width, width}, MatrixView<double>{gw.data(), classes, width, width});
   cublasHandle_t handle;
   REQUIRE(cublasCreate(&handle) == CUBLAS_STATUS_SUCCESS);
+  REQUIRE(cublasSetPointerMode(handle, CUBLAS_POINTER_MODE_DEVICE) == CUBLAS_STATUS_SUCCESS);  // the caller's, which stays
   OnDevice<std::byte> memory(32 << 20);
   on::cuda const gpu{cudaStream_t{}, on::cublas{handle, memory.view()}};
   OnDevice<float> dx(x), dw(w), up(dc), unit_x(rows * width), unit_w(classes * width), norms_x(rows), norms_w(classes),
@@ -183,6 +184,9 @@ TEST_CASE("the cosine layer, with cuBLAS's products") {
                         grad_w.matrix(classes, width, width));
   CHECK(apart(grad_x.get(), gx) <= 1e-5);
   CHECK(apart(grad_w.get(), gw) <= 1e-5);
+  cublasPointerMode_t mode;
+  CHECK(cublasGetPointerMode(handle, &mode) == CUBLAS_STATUS_SUCCESS);
+  CHECK(mode == CUBLAS_POINTER_MODE_DEVICE);
   CHECK(cublasDestroy(handle) == CUBLAS_STATUS_SUCCESS);
 }
 #endif

@@ -11,6 +11,12 @@ TEST_CASE("very long rows: clusters, few rows that many blocks share, many that 
   compare<float>(loss, 300, 500009);
 }
 
+TEST_CASE("one row of a cluster, and one that the grid shares") {  // small enough for a sanitizer
+  MarginSoftmax const loss{ArcMargin{0.5}, 64.0};
+  compare<float>(loss, 1, 20000);
+  compare<float>(loss, 1, 500009);
+}
+
 TEST_CASE("scales of the rows, and scales too large for one shift") {
   for (idx cols : {33, 5000, 40000}) {
     compare<float>(MarginSoftmax{ArcMargin{0.5}, 64.0}, 4, cols, 0, 0, 0, {.scales = true});

@@ -11,6 +11,7 @@
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
+#include <algorithm>
 #include <cstddef>
 
 #include "losskit/core/expects.hpp"
@@ -54,17 +55,27 @@ class cublas {
     detail::expect_cublas(cublasSetStream(handle_, stream), "cublasSetStream");
     if (memory_.data)
       detail::expect_cublas(cublasSetWorkspace(handle_, memory_.data, static_cast<std::size_t>(memory_.size)), "cublasSetWorkspace");
-    computed<S> const one = 1;
+    computed<S> const one = 1;  // on the host, as beta is, whatever the caller's calls of the same handle take
+    cublasPointerMode_t callers;
+    detail::expect_cublas(cublasGetPointerMode(handle_, &callers), "cublasGetPointerMode");
+    detail::expect_cublas(cublasSetPointerMode(handle_, CUBLAS_POINTER_MODE_HOST), "cublasSetPointerMode");
     constexpr cudaDataType_t type = detail::cublas_type<S>;
     idx const inner = a_transposed ? a.rows : a.cols;
-    detail::expect_cublas(
+    cublasStatus_t const done =
         cublasGemmEx_64(handle_, b_transposed ? CUBLAS_OP_T : CUBLAS_OP_N, a_transposed ? CUBLAS_OP_T : CUBLAS_OP_N, c.cols, c.rows, inner,
-                        &one, b.data, type, b.stride, a.data, type, a.stride, &beta, c.data, type, c.stride,
-                        sizeof(computed<S>) == 8 ? CUBLAS_COMPUTE_64F : CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
-        "cublasGemmEx_64");
+                        &one, b.data, type, leading(b), a.data, type, leading(a), &beta, c.data, type, leading(c),
+                        sizeof(computed<S>) == 8 ? CUBLAS_COMPUTE_64F : CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT);
+    detail::expect_cublas(cublasSetPointerMode(handle_, callers), "cublasSetPointerMode");
+    detail::expect_cublas(done, "cublasGemmEx_64");
   }
 
  private:
+  // cuBLAS takes no distance between rows below their length. The view of a single row may have any.
+  template <class S>
+  static idx leading(MatrixView<S, device> m) {
+    return m.rows > 1 ? m.stride : std::max<idx>(m.cols, 1);
+  }
+
   cublasHandle_t handle_;
   VectorView<std::byte, device> memory_;
 };
