@@ -4,10 +4,11 @@
 
 namespace test {
 
-// What each row has of its own, and how large the cosines (or logits) are.
+// What each row has of its own, how large the cosines (or logits) are, and how the losses are reduced.
 struct Given {
   bool scales = false, margins = false;
   float largest = 0.9F;
+  Reduction reduction = Reduction::mean;
 };
 
 template <class S, class L>
@@ -18,7 +19,7 @@ void compare(L const& loss, idx rows, idx cols, idx gap = 0, idx offset = 0, idx
               << " bytes");
   Problem<S> p(rows, cols, gap, 1, given.largest);
   if (rows > 2) p.labels[1] = -5;
-  Options options{.upstream = 1.5, .ignore_label = -5, .top_k = 3};
+  Options options{.reduction = given.reduction, .upstream = 1.5, .ignore_label = -5, .top_k = 3};
   if (given.scales) options.scale_ceiling = 30;
 
   // The truth.
@@ -90,6 +91,14 @@ void compare(L const& loss, idx rows, idx cols, idx gap = 0, idx offset = 0, idx
   if constexpr (cosines_of_angles) {
     same(read(gpu, logits(gpu, loss, batch, later.matrix(rows, cols, p.stride), workspace.view(), options)));
     CHECK(apart(later.get(), z, rows, cols, p.stride) <= allowed);
+    // Back through them, from an upstream matrix of the cosines' own numbers.
+    std::vector<double> back(p.exact.size()), by_scale(size(rows));
+    logits_backward(on::serial{}, loss, exact, MatrixView<double const>{p.exact.data(), rows, cols, p.stride},
+                    MatrixView<double>{back.data(), rows, cols, p.stride}, options, view(by_scale));
+    logits_backward(gpu, loss, batch, MatrixView<S const, device>(cosines.matrix(rows, cols, p.stride)),
+                    later.matrix(rows, cols, p.stride), options, ds.view());
+    CHECK(apart(later.get(), back, rows, cols, p.stride) <= allowed);
+    near(ds.get(), by_scale);
   }
 
   options.write = Write::accumulate;

@@ -25,6 +25,12 @@ TEST_CASE("scales of the rows, and scales too large for one shift") {
   }
 }
 
+TEST_CASE("every reduction") {
+  MarginSoftmax const loss{ArcMargin{0.5}, 32.0};
+  for (Reduction const r : {Reduction::mean, Reduction::sum, Reduction::none, Reduction::batch_mean, Reduction::weighted_mean})
+    for (idx cols : {33, 5000, 40000}) compare<float>(loss, 5, cols, 0, 0, 0, {.reduction = r});
+}
+
 TEST_CASE("the same bits every time, and a captured graph gives them again") {
   idx const rows = 64, cols = 30011;
   Problem<float> const p(rows, cols);
