@@ -11,8 +11,9 @@ struct Given {
   Reduction reduction = Reduction::mean;
 };
 
-template <class S, class L>
-void compare(L const& loss, idx rows, idx cols, idx gap = 0, idx offset = 0, idx gradient_offset = 0, Given const& given = {}) {
+template <class S, class L, class B = on::cuda<>>
+void compare(L const& loss, idx rows, idx cols, idx gap = 0, idx offset = 0, idx gradient_offset = 0, Given const& given = {},
+             B const& gpu = B{}) {
   using T = computed<S>;
   constexpr bool cosines_of_angles = !takes_logits<std::remove_cvref_t<decltype(loss.rest)>>;
   INFO("B = " << rows << ", C = " << cols << " + " << gap << " at " << offset << " and " << gradient_offset << ", " << sizeof(S)
@@ -45,7 +46,6 @@ void compare(L const& loss, idx rows, idx cols, idx gap = 0, idx offset = 0, idx
   OnDevice<T> weights(p.weights), class_weights(p.class_weights), upstream(p.upstream), scales(p.scales), margins(p.margins);
   OnDevice<T> losses(rows), ds(rows), dm(rows);
   OnDevice<SavedRow> saved(rows);
-  on::cuda const gpu{};
   OnDevice<std::byte> workspace(static_cast<idx>(workspace_bytes<S>(gpu, rows, cols, Placement::accumulate)));
   Batch batch(MatrixView<S const, device>(cosines.matrix(rows, cols, p.stride)), VectorView<std::int64_t const, device>(labels.view()));
   batch.weights = weights.view();

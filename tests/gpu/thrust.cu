@@ -3,6 +3,7 @@
 
 #include <type_traits>
 
+#include "losskit/backend/half.cuh"
 #include "losskit/losskit.hpp"
 
 namespace test {
@@ -11,6 +12,7 @@ using namespace losskit;
 using OnCuda = losskit::on::thrust<::thrust::cuda::tag>;
 static_assert(std::is_same_v<OnCuda::space, device>);
 static_assert(std::is_same_v<decltype(losskit::on::thrust{cudaStream_t{}}), OnCuda>);
+static_assert(std::is_same_v<decltype(losskit::on::thrust{::thrust::cuda::par.on(cudaStream_t{})}), OnCuda>);
 static_assert(std::is_same_v<losskit::on::thrust<::thrust::cpp::tag>::space, host>);
 
 template <class T>
@@ -44,6 +46,11 @@ double every_call(cudaStream_t stream, Memory<T> const& m) {
 }
 template double every_call(cudaStream_t, Memory<float> const&);
 template double every_call(cudaStream_t, Memory<double> const&);
+
+double in_half(cudaStream_t stream, MatrixView<__half, device> m, VectorView<int, device> labels, VectorView<std::byte, device> workspace) {
+  OnCuda const gpu{stream};
+  return read(gpu, loss_and_gradient(gpu, MarginSoftmax{ArcMargin{0.5}, 64.0}, Batch(m, labels), m, workspace)).loss;
+}
 
 double on_host(Batch<float, int> const& batch, MatrixView<float> gradient, WorkspaceIn<host> workspace) {
   losskit::on::thrust<::thrust::cpp::tag> const backend;

@@ -3,11 +3,11 @@
 //
 //   losskit::on::thrust{}                           the device system that THRUST_DEVICE_SYSTEM names
 //   losskit::on::thrust<::thrust::omp::tag>{}       a named one; include its <thrust/system/omp/execution_policy.h>
-//   losskit::on::thrust<::thrust::cuda::tag>{s}     on the stream s; by nvcc only
+//   losskit::on::thrust{::thrust::cuda::par.on(s)}  CUDA, on the stream s (or thrust{s}); by nvcc only
 //
-// On a host the tasks are those of the eigen backend, rows on SIMD packets. Compiled by nvcc a row is one thread's, number by
-// number, even on a host's system: right, but slow, and on CUDA no match for backend/cuda.cuh, which puts many lanes on a row.
-// A call on CUDA enqueues and returns a Pending (backend/pending.cuh).
+// On a host the tasks are those of the eigen backend, rows on SIMD packets. On CUDA they are the kernels of backend/cuda.cuh, which put
+// many lanes on a row, with products of Thrust's own in place of cuBLAS (slow: a thread an element); a call enqueues and returns a Pending.
+// A host's system compiled by nvcc is for tests: a row is one thread's there, number by number.
 //
 // Thrust's own default is CUDA. Without nvcc this header makes it CPP, unless THRUST_DEVICE_SYSTEM is set.
 #pragma once
@@ -32,7 +32,7 @@
 #if defined(__CUDACC__)
 #include <thrust/system/cuda/execution_policy.h>
 
-#include "losskit/backend/pending.cuh"
+#include "losskit/backend/cuda.cuh"
 #include "losskit/team/serial.hpp"
 #else
 #include "losskit/backend/eigen.hpp"
@@ -80,31 +80,6 @@ class thrust : public eigen<detail::ThrustTasks<System>> {
 
 namespace detail {
 
-// A Thrust system: the space of its memory, and f(i) for every i in [0, tasks).
-template <class System>
-struct ThrustThreads {
-  using space = host;
-
-  template <class F>
-  void run(idx tasks, F const& f) const {
-    using Count = ::thrust::counting_iterator<idx>;
-    ::thrust::for_each(System{}, Count(0), Count(tasks), f);
-  }
-};
-template <>
-struct ThrustThreads<::thrust::cuda::tag> {
-  using space = device;
-  cudaStream_t stream;
-
-  ThrustThreads(cudaStream_t s = nullptr) : stream(s) {}
-
-  template <class F>
-  void run(idx tasks, F const& f) const {
-    using Count = ::thrust::counting_iterator<idx>;
-    ::thrust::for_each(::thrust::cuda::par_nosync.on(stream), Count(0), Count(tasks), f);
-  }
-};
-
 // One thread that keeps nothing between the passes: where a gradient accumulates, e is recomputed, and no thread needs a buffer.
 template <class T>
 struct RecomputingTeam : SerialTeam<T> {
@@ -122,20 +97,38 @@ struct Alone {
 };
 
 // Element k of c = op(a) op(b) + beta c. Sums in double.
-template <class T, class Space>
+template <class S, class Space>
 struct ProductElement {
-  MatrixView<T const, Space> a, b;
-  MatrixView<T, Space> c;
+  using T = computed<S>;
+  MatrixView<S const, Space> a, b;
+  MatrixView<S, Space> c;
   bool a_transposed, b_transposed;
   T beta;
 
   LOSSKIT_HD void operator()(idx k) const {
+    auto const number = [](S x) { return double(static_cast<T>(x)); };
     idx const i = k / c.cols, j = k % c.cols, inner = a_transposed ? a.rows : a.cols;
     double sum = 0;
     for (idx l = 0; l < inner; ++l)
-      sum += double(a_transposed ? a.row(l)[i] : a.row(i)[l]) * double(b_transposed ? b.row(j)[l] : b.row(l)[j]);
-    T& out = c.row(i)[j];
-    out = T(sum + (beta == 0 ? 0.0 : double(beta) * double(out)));
+      sum += number(a_transposed ? a.row(l)[i] : a.row(i)[l]) * number(b_transposed ? b.row(j)[l] : b.row(l)[j]);
+    S& out = c.row(i)[j];
+    out = static_cast<S>(T(sum + (beta == 0 ? 0.0 : double(beta) * number(out))));
+  }
+};
+
+// f(i) for every i in [0, tasks) under a policy of Thrust's.
+template <class Policy, class F>
+void thrust_each(Policy const& policy, idx tasks, F const& f) {
+  using Count = ::thrust::counting_iterator<idx>;
+  ::thrust::for_each(policy, Count(0), Count(tasks), f);
+}
+
+// What on::cuda takes in place of cuBLAS.
+struct ThrustProducts {
+  template <class S>
+  void product(cudaStream_t stream, MatrixView<S const, device> a, bool a_transposed, MatrixView<S const, device> b, bool b_transposed,
+               MatrixView<S, device> c, computed<S> beta) const {
+    thrust_each(::thrust::cuda::par_nosync.on(stream), c.rows * c.cols, ProductElement<S, device>{a, b, c, a_transposed, b_transposed, beta});
   }
 };
 
@@ -143,50 +136,57 @@ struct ProductElement {
 
 namespace on::inline nvcc {  // not the class above: both may meet in one program
 
-// For CUDA, and for a host's system where nvcc compiles.
+// For a host's system where nvcc compiles.
 template <class System = ::thrust::device_system_tag>
 class thrust {
-  using Threads = detail::ThrustThreads<System>;
-
  public:
-  using space = typename Threads::space;
+  using space = host;
   static constexpr char const* name = "thrust";
-
-  // On CUDA: thrust{stream}.
-  explicit thrust(Threads threads = {}) : threads_(threads) {}
-  // On CUDA only.
-  auto stream() const { return threads_.stream; }
 
   template <class T>
   std::size_t scratch_bytes(idx, idx, Placement) const { return 0; }
 
   template <class T, class F>
   void rows(idx rows, idx, Placement placement, std::byte*, F const& f) const {
-    if (placement == Placement::accumulate) threads_.run(rows, detail::Alone<detail::RecomputingTeam<T>, F>{f});
-    else threads_.run(rows, detail::Alone<SerialTeam<T>, F>{f});
+    if (placement == Placement::accumulate) detail::thrust_each(System{}, rows, detail::Alone<detail::RecomputingTeam<T>, F>{f});
+    else detail::thrust_each(System{}, rows, detail::Alone<SerialTeam<T>, F>{f});
   }
 
   template <class T, class F>
-  void blocks(idx count, F const& f) const { threads_.run(count, detail::Alone<SerialTeam<T>, F>{f}); }
+  void blocks(idx count, F const& f) const { detail::thrust_each(System{}, count, detail::Alone<SerialTeam<T>, F>{f}); }
 
   template <class R>
-  auto given(R const* p) const {
-    if constexpr (std::is_same_v<space, device>) return Pending<R>{p};
-    else return *p;
-  }
+  R given(R const* p) const { return *p; }
 
   // c = op(a) op(b) + beta c, op the transpose where asked.
   template <class T>
-  void product(MatrixView<T const, space> a, bool a_transposed, MatrixView<T const, space> b, bool b_transposed,
-               MatrixView<T, space> c, T beta) const {
-    threads_.run(c.rows * c.cols, detail::ProductElement<T, space>{a, b, c, a_transposed, b_transposed, beta});
+  void product(MatrixView<T const> a, bool a_transposed, MatrixView<T const> b, bool b_transposed, MatrixView<T> c, T beta) const {
+    detail::thrust_each(System{}, c.rows * c.cols, detail::ProductElement<T, host>{a, b, c, a_transposed, b_transposed, beta});
   }
+};
+
+// CUDA: what cuda does.
+template <>
+class thrust<::thrust::cuda::tag> : public cuda<detail::ThrustProducts> {
+ public:
+  static constexpr char const* name = "thrust";
+
+  explicit thrust(cudaStream_t stream = nullptr) : cuda<detail::ThrustProducts>(stream) {}
+  template <class Policy>
+  explicit thrust(::thrust::cuda::execution_policy<Policy> const& policy)
+      : thrust(stream_of(policy)) {}
 
  private:
-  Threads threads_;
+  template <class Policy>
+  static cudaStream_t stream_of(::thrust::cuda::execution_policy<Policy> const& policy) {
+    Policy own = ::thrust::detail::derived_cast(policy);
+    return ::thrust::cuda_cub::stream(own);
+  }
 };
 thrust() -> thrust<>;
 thrust(cudaStream_t) -> thrust<::thrust::cuda::tag>;
+template <class Policy>
+thrust(::thrust::cuda::execution_policy<Policy> const&) -> thrust<::thrust::cuda::tag>;
 
 }  // namespace on::inline nvcc
 
