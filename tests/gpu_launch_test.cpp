@@ -13,21 +13,21 @@ struct Type { char const* name; int width; std::size_t pack_bytes; };
 constexpr Type types[] = {{"float", 4, 16}, {"double", 2, 16}, {"half and bfloat16", 8, 32}};
 
 constexpr std::size_t static_bytes = 2112;  // of a block of 256 lanes (BlockGroup::Shared)
-constexpr GpuFacts h100{90, 132, 227 << 10, true}, a100{80, 108, 163 << 10, true}, t4{75, 40, 64 << 10, true};
+constexpr idx at_once = 264;                // two blocks for each of 132 multiprocessors
+constexpr GpuFacts h100{90, 227 << 10, true}, a100{80, 163 << 10, true}, t4{75, 64 << 10, true};
 
 struct Card { char const* name; GpuFacts gpu; int compiled_for; };
 
 GpuLaunch choose(GpuFacts const& gpu, int compiled_for, Type const& type, idx rows, idx cols, bool keeps = true, bool meets = true) {
-  return detail::choose_launch({rows, cols, type.width, type.pack_bytes, keeps, meets}, gpu,
-                               [&] { return KernelFacts{compiled_for, static_bytes, 3}; }, [&] { return KernelFacts{compiled_for, static_bytes, 2}; });
+  return detail::choose_launch({rows, cols, type.width, type.pack_bytes, keeps, meets}, [&] { return gpu; },
+                               [&] { return KernelFacts{compiled_for, static_bytes}; }, [] { return at_once; });
 }
 
 // What breaks if this were launched; nothing if it is sound.
 char const* fault(GpuLaunch const& what, GpuFacts const& gpu, int compiled_for, Type const& type, idx rows, idx cols, bool keeps) {
-  std::size_t const allowed = std::max<std::size_t>(gpu.most_shared, gpu_limits.without_asking);
   std::size_t const fixed = what.kernel == GpuLaunch::warp_rows ? 0 : static_bytes;
   if (what.blocks < 1 || what.blocks > gpu_limits.largest_grid) return "the grid has no such size";
-  if (what.room + fixed > allowed) return "more shared memory than the GPU has";
+  if (what.room + fixed > gpu.most_shared) return "more shared memory than the GPU has";
   if (what.room + fixed > gpu_limits.without_asking && what.asked < what.room) return "more than 48 KB without asking";
   if (what.asked != 0 && what.asked + fixed > gpu.most_shared) return "asked for more than there is";
   if (what.cluster > 1 && (gpu.capability < 90 || compiled_for < 90)) return "a cluster that the GPU or the code does not know";
@@ -41,7 +41,7 @@ char const* fault(GpuLaunch const& what, GpuFacts const& gpu, int compiled_for, 
   if (what.kernel == GpuLaunch::grid_rows) {
     if (!gpu.cooperative) return "a cooperative launch on a GPU that has none";
     if (what.sharing < 2 || what.blocks != rows * what.sharing) return "blocks without a row";
-    if (what.blocks > std::min<idx>(gpu_limits.most_meetings, 2 * gpu.processors)) return "blocks that do not all run at once";
+    if (what.blocks > std::min(gpu_limits.most_meetings, at_once)) return "blocks that do not all run at once";
   }
   return nullptr;
 }
@@ -49,8 +49,9 @@ char const* fault(GpuLaunch const& what, GpuFacts const& gpu, int compiled_for, 
 TEST_CASE("every row, on every card: room, limits, clusters, waves") {
   for (Card const& card : {Card{"H100", h100, 90}, {"H100 with code for 7.5", h100, 75}, {"H100 with code for 8.0", h100, 80},
                            {"H100 with code for 8.9", h100, 89}, {"A100", a100, 80}, {"T4", t4, 75},
-                           {"47 KB", {90, 10, 47 << 10, true}, 90}, {"48 KB", {90, 10, 48 << 10, true}, 90},
-                           {"49 KB", {90, 10, 49 << 10, true}, 90}, {"no cooperative launch", {70, 80, 96 << 10, false}, 70}})
+                           {"47 KB", {90, 47 << 10, true}, 90}, {"48 KB", {90, 48 << 10, true}, 90},
+                           {"49 KB", {90, 49 << 10, true}, 90}, {"47 KB without clusters", {75, 47 << 10, true}, 75},
+                           {"48 KB without clusters", {75, 48 << 10, true}, 75}, {"no cooperative launch", {70, 96 << 10, false}, 70}})
     for (Type const& type : types) {
       CAPTURE(card.name);
       CAPTURE(type.name);
@@ -100,7 +101,7 @@ TEST_CASE("a card or code without clusters keeps in a block what fits, and reads
     CHECK(choose(h100, compiled_for, types[0], 64, 60000).kernel == GpuLaunch::grid_rows);
     CHECK(choose(h100, compiled_for, types[0], 300, 60000).kernel == GpuLaunch::block_rows);
   }
-  CHECK(choose({75, 40, 64 << 10, false}, 75, types[0], 2, 100000).kernel == GpuLaunch::block_rows);
+  CHECK(choose({75, 64 << 10, false}, 75, types[0], 2, 100000).kernel == GpuLaunch::block_rows);
   CHECK(choose(h100, 90, types[0], 2, 1000003, true, false).kernel == GpuLaunch::block_rows);  // no memory to meet in
 }
 

@@ -20,6 +20,7 @@
 #pragma once
 #include <cuda_runtime.h>
 
+#include <algorithm>
 #include <cstdint>
 
 #include "losskit/backend/gpu_launch.hpp"
@@ -246,12 +247,11 @@ class cuda {
     constexpr bool keeps = detail::keeps<F>;
     bool const accumulate = placement == Placement::accumulate;
     using P = Pack<S>;
-    auto const what = detail::choose_launch(
-        {rows, cols, P::width, sizeof(P), keeps, scratch != nullptr}, gpu_facts(),
-        [] {
-          if constexpr (keeps) return kernel_facts(detail::block_rows<S, true, F>); else return detail::KernelFacts{};
-        },
-        [] { return kernel_facts(detail::grid_rows<S, F>); });
+    auto const keeping = [] {
+      if constexpr (keeps) return kernel_facts(detail::block_rows<S, true, F>); else return detail::KernelFacts{};
+    };
+    auto const what = detail::choose_launch({rows, cols, P::width, sizeof(P), keeps, scratch != nullptr}, [] { return gpu_facts(); }, keeping,
+                                            [] { return at_once(detail::grid_rows<S, F>); });
     if (what.kernel == detail::GpuLaunch::warp_rows)
       return launch(detail::warp_rows<S, keeps, F>, what, f, rows, static_cast<unsigned>(what.room / detail::warps_a_block), accumulate);
     if constexpr (keeps)
@@ -300,18 +300,22 @@ class cuda {
     return value;
   }
   static detail::GpuFacts gpu_facts() {
+    int const most = std::max(attribute(cudaDevAttrMaxSharedMemoryPerBlock), attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin));
     return {10 * attribute(cudaDevAttrComputeCapabilityMajor) + attribute(cudaDevAttrComputeCapabilityMinor),
-            attribute(cudaDevAttrMultiProcessorCount), static_cast<std::size_t>(attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin)),
-            attribute(cudaDevAttrCooperativeLaunch) != 0};
+            static_cast<std::size_t>(most), attribute(cudaDevAttrCooperativeLaunch) != 0};
   }
   template <class... P>
   static detail::KernelFacts kernel_facts(void (*kernel)(P...)) {
     cudaFuncAttributes of{};
-    int a_processor = 0;
     detail::expect_cuda(cudaFuncGetAttributes(&of, kernel), "cudaFuncGetAttributes");
+    return {of.ptxVersion, of.sharedSizeBytes};
+  }
+  template <class... P>
+  static idx at_once(void (*kernel)(P...)) {
+    int a_processor = 0;
     detail::expect_cuda(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&a_processor, kernel, detail::block_lanes, 0),
                         "cudaOccupancyMaxActiveBlocksPerMultiprocessor");
-    return {of.ptxVersion, of.sharedSizeBytes, a_processor};
+    return idx(a_processor) * attribute(cudaDevAttrMultiProcessorCount);
   }
 
   template <class... P>

@@ -31,14 +31,12 @@ struct GpuRows {
 };
 struct GpuFacts {
   int capability;           // 90: compute capability 9.0
-  int processors;           // multiprocessors
-  std::size_t most_shared;  // bytes of shared memory that a block may ask for, static ones included
+  std::size_t most_shared;  // bytes of shared memory that a block may have, asked for or not, static ones included
   bool cooperative;         // launches whose blocks all run at once
 };
 struct KernelFacts {
-  int compiled_for = 0;          // the capability that the code which runs was compiled for: no more than the GPU's
-  std::size_t static_bytes = 0;  // of shared memory
-  int blocks_a_processor = 0;    // as many run at once
+  int compiled_for;          // the capability that the code which runs was compiled for: no more than the GPU's
+  std::size_t static_bytes;  // of shared memory
 };
 
 struct GpuLaunch {
@@ -52,9 +50,10 @@ struct GpuLaunch {
                           // threads that ask at the same time ask the same
 };
 
-// keeping(), sharing(): KernelFacts of the kernels keeping_block_rows and grid_rows, asked where they matter.
-template <class Keeping, class Sharing>
-GpuLaunch choose_launch(GpuRows const& of, GpuFacts const& gpu, Keeping const& keeping, Sharing const& sharing) {
+// ask_gpu(): GpuFacts. keeping(): KernelFacts of keeping_block_rows. at_once(): how many blocks of grid_rows the GPU runs at once. Each is
+// called only where the answer matters, for it asks the driver.
+template <class Gpu, class Keeping, class AtOnce>
+GpuLaunch choose_launch(GpuRows const& of, Gpu const& ask_gpu, Keeping const& keeping, AtOnce const& at_once) {
   GpuLimits const& limits = gpu_limits;
   auto const room = [&](int lanes, int blocks) { return room_of_a_row(of.cols, of.width, of.pack_bytes, lanes, blocks); };
   auto const grid = [&](idx blocks, int cluster) { return std::min(blocks, limits.largest_grid / cluster * cluster); };
@@ -63,6 +62,7 @@ GpuLaunch choose_launch(GpuRows const& of, GpuFacts const& gpu, Keeping const& k
     return {GpuLaunch::warp_rows, grid((of.rows + a_block - 1) / a_block, 1), 32 * limits.warps_a_block,
             of.keeps ? warp * static_cast<std::size_t>(a_block) : 0};
   }
+  GpuFacts const gpu = ask_gpu();
   if (of.keeps) {
     KernelFacts const kernel = keeping();
     // Below cluster_capability the kernel's own text has no clusters (cuda.cuh), whatever the GPU could do.
@@ -70,13 +70,12 @@ GpuLaunch choose_launch(GpuRows const& of, GpuFacts const& gpu, Keeping const& k
     int cluster = 1;
     while (clusters && cluster < limits.largest_cluster && room(limits.block_lanes, cluster) > limits.room_of_a_block) cluster *= 2;
     std::size_t const dynamic = room(limits.block_lanes, cluster), all = dynamic + kernel.static_bytes;
-    if (all <= std::max(gpu.most_shared, limits.without_asking))
+    if (all <= gpu.most_shared)
       return {GpuLaunch::keeping_block_rows, grid(of.rows * cluster, cluster), limits.block_lanes, dynamic, cluster, 1,
               all > limits.without_asking ? gpu.most_shared - kernel.static_bytes : 0};
   }
   if (of.meets && gpu.cooperative && of.cols > limits.worth_sharing) {
-    idx const at_once = std::min(limits.most_meetings, idx(sharing().blocks_a_processor) * gpu.processors);
-    if (idx const blocks = at_once / of.rows; blocks > 1)
+    if (idx const blocks = std::min<idx>(limits.most_meetings, at_once()) / of.rows; blocks > 1)
       return {GpuLaunch::grid_rows, of.rows * blocks, limits.block_lanes, 0, 1, static_cast<int>(blocks), 0};
   }
   return {GpuLaunch::block_rows, grid(of.rows, 1), limits.block_lanes};

@@ -50,7 +50,7 @@ void cosine_layer(B const& backend, X&& x, W&& w, CosineLayer<S, Space> const& l
 }
 
 namespace detail {
-// Where dL/dw has no memory of its own before it is added or takes its place, it is made so many classes at a time.
+// dL/dw that is added to something, or written over the unit centres, is computed in the workspace first: for so many classes at a time.
 inline constexpr idx classes_at_a_time = 4096;
 }  // namespace detail
 
@@ -81,7 +81,7 @@ void cosine_layer_backward(B const& backend, CosineLayer<S, Space> const& layer,
   detail::expect_shape("dx", gx, rows, width);
   detail::expect_shape("dw", gw, classes, width);
   detail::expect_size_or_none("dnorms_x", dnorms_x, rows);
-  bool const in_place = gw.data == layer.unit_w.data;
+  bool const in_place = gw.data && gw.data == layer.unit_w.data;
   detail::expect_workspace(workspace, cosine_layer_workspace_bytes<S>(rows, classes, width, in_place ? Write::accumulate : write));
   detail::expect_memory(backend,
                         {detail::extent("dcosines", dc), detail::extent("unit_x", layer.unit_x), detail::extent("unit_w", layer.unit_w),
