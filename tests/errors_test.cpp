@@ -448,6 +448,14 @@ TEST_CASE("cosine_layer and its backward: nothing is written before everything i
   expect_error<WorkspaceError>([&] { backward(layer(), good_x, m(uw, classes, width)); }, {"workspace", "0 bytes"});
   expect_error<AliasError>([&] { backward(layer(), good_x, MatrixView<float>{uw.data() + 1, classes, width, width}); }, {"dw", "unit_w"});
   expect_error<AliasError>([&] { backward(layer(), good_x, m(dx, classes, width)); }, {"dx", "dw"});
+  {  // No classes: a null dw has not taken a null unit_w's place, and needs no workspace.
+    auto none = layer();
+    none.unit_w = MatrixView<float>{nullptr, 0, width, width}, none.norms_w = VectorView<float>{};
+    std::vector<float> to(size(rows * width), 7);
+    CHECK_NOTHROW(cosine_layer_backward(on::serial{}, none, MatrixView<float const>{nullptr, rows, 0, 0}, m(to, rows, width),
+                                        MatrixView<float>{nullptr, 0, width, width}));
+    CHECK(to == std::vector<float>(to.size(), 0));
+  }
   expect_error<WorkspaceError>([&] { backward(layer(), good_x, good_w, Write::accumulate); }, {"workspace", "0 bytes"});
   CHECK(untouched());
   expect_error<ShapeError>([&] { backward(layer(), good_x, good_w, Write::assign, VectorView<float const>(view(few))); }, {"1", "2"});

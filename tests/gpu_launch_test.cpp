@@ -51,7 +51,7 @@ TEST_CASE("every row, on every card: room, limits, clusters, waves") {
                            {"H100 with code for 8.9", h100, 89}, {"A100", a100, 80}, {"T4", t4, 75},
                            {"47 KB", {90, 47 << 10, true}, 90}, {"48 KB", {90, 48 << 10, true}, 90},
                            {"49 KB", {90, 49 << 10, true}, 90}, {"47 KB without clusters", {75, 47 << 10, true}, 75},
-                           {"48 KB without clusters", {75, 48 << 10, true}, 75}, {"no cooperative launch", {70, 96 << 10, false}, 70}})
+                           {"45 KB without clusters", {75, 45 << 10, true}, 75}, {"no cooperative launch", {70, 96 << 10, false}, 70}})
     for (Type const& type : types) {
       CAPTURE(card.name);
       CAPTURE(type.name);

@@ -73,7 +73,7 @@ TEST_CASE("eigen and serial agree: the cosine layer") {
         compare_layer<float>(rows, classes, width);
         compare_layer<double>(rows, classes, width);
       }
-  compare_layer<float>(3, 4500, 17);  // more classes than are made at a time where dw takes unit_w's place
+  compare_layer<float>(3, 4500, 17);  // more classes than are computed at a time where dw takes unit_w's place
 }
 
 TEST_CASE("eigen and serial agree: the next scale of AdaCos") {
