@@ -156,6 +156,21 @@ def test_a_gradient_of_upstream_one_is_that_of_any(inplace):
     assert inplace or same_bits(cosines.detach(), before)
 
 
+def test_the_centres_gradient_takes_their_place_and_is_the_same():
+    """Where the graph is let go, it is written over the unit centres, some thousand classes at a time; a kept graph keeps them."""
+    x, w = torch.randn(6, 5), torch.randn(5000, 5)  # more classes than that
+    found = []
+    for keep in (True, False):
+        ours = [t.clone().requires_grad_() for t in (x, w)]
+        cosines, norms = F.cosine_layer_with_norms(*ours)
+        (cosines.square().sum() + norms.sum()).backward(retain_graph=keep)
+        found.append([t.grad for t in ours])
+    (kept_x, kept_w), (x_grad, w_grad) = found
+    assert same_bits(kept_x, x_grad)
+    assert torch.allclose(kept_w, w_grad, rtol=1e-5, atol=1e-7)
+    assert w_grad.is_contiguous() and not w_grad.requires_grad
+
+
 def addresses(retain_graph):
     """Of the gradient that the forward saved, and of the one that the backward gave."""
     leaf, labels = batch()

@@ -142,28 +142,22 @@ def _(state, policy, cosines, labels, ignore_index):
 # --- derivatives -----------------------------------------------------------------------------------------------------------------
 
 
-# A torch.autograd.Function that knows no transform of torch.func leaves what is transformed to what is registered.
-_transformed = getattr(torch._C, "_are_functorch_transforms_active", lambda: False)
-
-
 def _differentiable(name, context, backward):
-    """Registers the derivative of an operator, and gives the operator as functional.py calls it. Eager code takes the same two functions
-    as a torch.autograd.Function: torch calls what is registered in Python at three times the cost, whatever it computes."""
+    """Registers the derivative of an operator, and returns the operator as functional.py calls it. In eager code it is a
+    torch.autograd.Function of the same two functions: for a small batch a derivative registered in Python costs more than the loss itself."""
     op = getattr(ops, name).default
     torch.library.register_autograd(f"losskit::{name}", backward, setup_context=context)
 
     def forward(ctx, *arguments):
         output = op(*arguments)
         context(ctx, arguments, output)
-        ctx.owns_saved = True  # functional.py hands on no output that the backward overwrites
+        ctx.owns_saved = True  # functional.py returns none of the outputs that a backward may overwrite
         return output
 
     function = type(name, (torch.autograd.Function,), {"forward": staticmethod(forward), "backward": staticmethod(backward)})
 
     def run(*arguments):
-        if torch.compiler.is_compiling() or _transformed():
-            return op(*arguments)
-        return call(function.apply, *arguments)
+        return op(*arguments) if torch.compiler.is_compiling() else call(function.apply, *arguments)
 
     return run
 
