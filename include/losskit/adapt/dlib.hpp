@@ -10,7 +10,8 @@
 //   cosine_fc<C, SUBNET>       cosines with C centres, which are the layer's parameters, in place of dlib's fc
 //
 // What is wrong with what a layer is given is thrown as dlib::error with losskit's text, before a number is written; afterwards the
-// network is as usable as before. Where a dnn_trainer trains, its next call throws it. dlib's own asserts are never reached by us.
+// network is as usable as before. Where a dnn_trainer trains in its thread, a call of it that follows throws; that trainer is then done
+// for, as dlib has it. dlib's own asserts, which end a process at the second, are not used.
 //
 // Rows are spread over dlib's default_thread_pool (DLIB_NUM_THREADS of the environment); the bits do not depend on its size. Everything
 // runs on the host: in a dlib that was built with CUDA the tensors are copied. Scratch memory is the layer's and stays between calls, so
