@@ -10,6 +10,7 @@
 #include "losskit/compose/softmax_loss.hpp"
 #include "losskit/head/cosine_layer.hpp"
 #include "losskit/head/normalize.hpp"
+#include "losskit/head/pair_cosines.hpp"
 #include "losskit/loss/advance.hpp"
 #include "losskit/loss/calls.hpp"
 #include "losskit/loss/logits.hpp"
