@@ -8,6 +8,7 @@
 #include "losskit/catalogue.hpp"
 #include "losskit/compose/margin_softmax.hpp"
 #include "losskit/compose/softmax_loss.hpp"
+#include "losskit/core/version.hpp"
 #include "losskit/head/cosine_layer.hpp"
 #include "losskit/head/normalize.hpp"
 #include "losskit/head/pair_cosines.hpp"
