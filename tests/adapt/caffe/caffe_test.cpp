@@ -387,6 +387,22 @@ TEST_CASE("a training Forward moves the scale of AdaCos as the paper says, nothi
   CHECK(head.layer->layer_param().param(1).lr_mult() == 0);
 }
 
+TEST_CASE("beside AdaCosScale margin, objective and rest rule stay what they are") {
+  std::ostringstream s;
+  s.precision(17);
+  s << std::sqrt(2.0) * std::log(4.0);
+  for (char const* parts : {"ArcMargin(m=0.1), scale=SCALE, objective=FocalLoss(gamma=3), rest=HardNegatives(t=0.4)", "rest=HardNegatives, scale=SCALE",
+                            "CosMargin, SCALE, LabelSmoothing"}) {
+    CAPTURE(parts);
+    auto const loss = [&](std::string const& scale) {
+      std::string text = parts;
+      text.replace(text.find("SCALE"), 5, scale);
+      return Run<double>(prototxt::layer(named("LosskitMarginLoss", "MarginSoftmax(" + text + ")", "phase: TEST")), 1, cosines(), truths()).forward();
+    };
+    CHECK(loss("AdaCosScale(classes=5)") == doctest::Approx(loss(s.str())).epsilon(1e-14));
+  }
+}
+
 TEST_CASE("one layer is the three that it is made of") {
   std::string const centres = "inner_product_param { num_output: 5 weight_filler { type: 'xavier' } }";
   caffe::Caffe::set_random_seed(3);
