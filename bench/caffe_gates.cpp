@@ -27,7 +27,8 @@ Row compare(idx rows, idx cols, int rounds, Gate gate) {
   caffe::Blob<float> cosines(std::vector<int>{int(rows), int(cols)}), given(std::vector<int>{int(rows)}), loss;
   std::vector<float> gradient(std::size_t(rows * cols));
   std::vector<std::int64_t> labels;
-  for (idx i = 0; i < rows * cols; ++i) cosines.mutable_cpu_data()[i] = float((std::size_t(i) * 2654435761u) % 1000003u) / 1000003.0F - 0.5F;
+  for (idx i = 0; i < rows * cols; ++i)
+    cosines.mutable_cpu_data()[i] = float((std::size_t(i) * 2654435761u) % 1000003u) / 1000003.0F - 0.5F;
   for (idx i = 0; i < rows; ++i) {
     labels.push_back((i * 37) % cols);
     given.mutable_cpu_data()[i] = float(labels.back());

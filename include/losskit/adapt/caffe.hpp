@@ -79,15 +79,25 @@ using Parameters = std::vector<::caffe::shared_ptr<Blob<T>>>;
 // --- blobs as views: a sample a row, all further axes together -----------------------------------------------------------------------
 
 template <class T>
-MatrixView<T const> data(Blob<T> const& b) { return {b.cpu_data(), b.shape(0), b.count(1), b.count(1)}; }
+MatrixView<T const> data(Blob<T> const& b) {
+  return {b.cpu_data(), b.shape(0), b.count(1), b.count(1)};
+}
 template <class T>
-MatrixView<T const> diff(Blob<T> const& b) { return {b.cpu_diff(), b.shape(0), b.count(1), b.count(1)}; }
+MatrixView<T const> diff(Blob<T> const& b) {
+  return {b.cpu_diff(), b.shape(0), b.count(1), b.count(1)};
+}
 template <class T>
-MatrixView<T> writable_data(Blob<T>& b) { return {b.mutable_cpu_data(), b.shape(0), b.count(1), b.count(1)}; }
+MatrixView<T> writable_data(Blob<T>& b) {
+  return {b.mutable_cpu_data(), b.shape(0), b.count(1), b.count(1)};
+}
 template <class T>
-MatrixView<T> writable_diff(Blob<T>& b) { return {b.mutable_cpu_diff(), b.shape(0), b.count(1), b.count(1)}; }
+MatrixView<T> writable_diff(Blob<T>& b) {
+  return {b.mutable_cpu_diff(), b.shape(0), b.count(1), b.count(1)};
+}
 template <class T>
-VectorView<T> writable_vector(Blob<T>& b) { return {b.mutable_cpu_data(), b.count()}; }
+VectorView<T> writable_vector(Blob<T>& b) {
+  return {b.mutable_cpu_data(), b.count()};
+}
 
 inline on::eigen<openmp> backend() { return on::eigen{openmp{}}; }
 
@@ -138,9 +148,7 @@ class ThrowingLayer : public Base<T> {
   void translated(F const& f) const {
     try {
       f();
-    } catch (Error const& e) {
-      LOG(FATAL) << this->layer_param_.name() << " (" << this->type() << "): losskit: " << e.what();
-    }
+    } catch (Error const& e) { LOG(FATAL) << this->layer_param_.name() << " (" << this->type() << "): losskit: " << e.what(); }
   }
 };
 
@@ -245,7 +253,7 @@ class MatrixLoss {
   // The loss over `cosines`, and where it is asked for its gradient in `gradient`, which may be the cosines.
   Report run(MatrixView<T const> cosines, Blob<T> const& labels, MatrixView<T> gradient, Pass const& pass) {
     auto const batch = batch_of(cosines, labels, pass.trains);
-    auto const placement = !pass.upstream                    ? Placement::no_gradient
+    auto const placement = !pass.upstream                  ? Placement::no_gradient
                            : gradient.data == cosines.data ? Placement::in_place
                                                            : Placement::out_of_place;
     auto const workspace = memory_.of(workspace_bytes<T>(backend(), cosines.rows, cosines.cols, placement));
@@ -369,19 +377,17 @@ class Cosines {
   // Assigns x's diff and adds to that of the centres, each where it is wanted.
   void backward(MatrixView<T const> dcosines, Blob<T>& x, bool x_wanted, bool centres_wanted) {
     if (!x_wanted && !centres_wanted) return;
-    Blob<T> &dx = x_wanted ? x : unwanted_x_, &dw = centres_wanted ? *centres_ : unwanted_w_;
+    Blob<T>& dx = x_wanted ? x : unwanted_x_;
+    Blob<T>& dw = centres_wanted ? *centres_ : unwanted_w_;
     if (!x_wanted) unwanted_x_.ReshapeLike(x);
     if (!centres_wanted) unwanted_w_.ReshapeLike(*centres_);
     ::caffe::caffe_set(dx.count(), T(0), dx.mutable_cpu_diff());  // one call adds to both
-    auto const workspace =
-        memory_.of(cosine_layer_workspace_bytes<T>(x.shape(0), classes(), centres_->shape(1), Write::accumulate));
+    auto const workspace = memory_.of(cosine_layer_workspace_bytes<T>(x.shape(0), classes(), centres_->shape(1), Write::accumulate));
     cosine_layer_backward(backend(), layer(), dcosines, writable_diff(dx), writable_diff(dw), workspace, Write::accumulate);
   }
 
  private:
-  CosineLayer<T> layer() {
-    return {writable_data(unit_x_), writable_data(unit_w_), writable_vector(norms_x_), writable_vector(norms_w_)};
-  }
+  CosineLayer<T> layer() { return {writable_data(unit_x_), writable_data(unit_w_), writable_vector(norms_x_), writable_vector(norms_w_)}; }
 
   Blob<T>* centres_ = nullptr;  // one of the layer's blobs
   Blob<T> unit_x_, unit_w_, norms_x_, norms_w_, unwanted_x_, unwanted_w_;
@@ -442,7 +448,8 @@ class MatrixLossLayer : public LossWithGradient<T> {
   }
   double run_loss(MatrixView<T const> cosines, Blob<T> const& labels, MatrixView<T> gradient, Blobs<T> const& top, Pass const& pass) {
     Report const report = loss_.run(cosines, labels, gradient, pass);
-    if (top.size() == 2) top[1]->mutable_cpu_data()[0] = report.valid > 0 ? static_cast<T>(double(report.top1) / double(report.valid)) : T(0);
+    if (top.size() == 2)
+      top[1]->mutable_cpu_data()[0] = report.valid > 0 ? static_cast<T>(double(report.top1) / double(report.valid)) : T(0);
     return report.loss;
   }
 
@@ -675,21 +682,21 @@ class LosskitSimilarityLayer : public detail::ThrowingLayer<T, ::caffe::Layer> {
 
 // LOSSKIT_REGISTER_CAFFE_LAYERS: makes all of them known to Caffe. In one unit of a program, outside every namespace: a type that is
 // registered twice ends the process.
-#define LOSSKIT_REGISTER_CAFFE_LAYERS            \
-  namespace caffe {                              \
-  using losskit::adapt::LosskitCosineLayer;      \
-  using losskit::adapt::LosskitHeadLossLayer;    \
-  using losskit::adapt::LosskitMarginLayer;      \
-  using losskit::adapt::LosskitMarginLossLayer;  \
-  using losskit::adapt::LosskitNormalizeLayer;   \
-  using losskit::adapt::LosskitPointLossLayer;   \
-  using losskit::adapt::LosskitSimilarityLayer;  \
-  REGISTER_LAYER_CLASS(LosskitCosine);           \
-  REGISTER_LAYER_CLASS(LosskitHeadLoss);         \
-  REGISTER_LAYER_CLASS(LosskitMargin);           \
-  REGISTER_LAYER_CLASS(LosskitMarginLoss);       \
-  REGISTER_LAYER_CLASS(LosskitNormalize);        \
-  REGISTER_LAYER_CLASS(LosskitPointLoss);        \
-  REGISTER_LAYER_CLASS(LosskitSimilarity);       \
-  }                                              \
+#define LOSSKIT_REGISTER_CAFFE_LAYERS           \
+  namespace caffe {                             \
+  using losskit::adapt::LosskitCosineLayer;     \
+  using losskit::adapt::LosskitHeadLossLayer;   \
+  using losskit::adapt::LosskitMarginLayer;     \
+  using losskit::adapt::LosskitMarginLossLayer; \
+  using losskit::adapt::LosskitNormalizeLayer;  \
+  using losskit::adapt::LosskitPointLossLayer;  \
+  using losskit::adapt::LosskitSimilarityLayer; \
+  REGISTER_LAYER_CLASS(LosskitCosine);          \
+  REGISTER_LAYER_CLASS(LosskitHeadLoss);        \
+  REGISTER_LAYER_CLASS(LosskitMargin);          \
+  REGISTER_LAYER_CLASS(LosskitMarginLoss);      \
+  REGISTER_LAYER_CLASS(LosskitNormalize);       \
+  REGISTER_LAYER_CLASS(LosskitPointLoss);       \
+  REGISTER_LAYER_CLASS(LosskitSimilarity);      \
+  }                                             \
   static_assert(true)  // takes the semicolon

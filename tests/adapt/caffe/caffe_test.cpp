@@ -146,14 +146,16 @@ TEST_CASE("every margin of the catalogue, in the layer of logits and in the loss
 }
 
 TEST_CASE("every rest rule, objective and kind of logits") {
-  for (char const* text : {"MarginSoftmax(ArcMargin, scale=8, rest=HardNegatives(t=0.2))", "MarginSoftmax(CosMargin(0.1), 8, rest=HardNegatives(0.3, weight=Fixed))",
-                           "MarginSoftmax(rest=PlainRest, scale=4)"}) {
+  for (char const* text :
+       {"MarginSoftmax(ArcMargin, scale=8, rest=HardNegatives(t=0.2))",
+        "MarginSoftmax(CosMargin(0.1), 8, rest=HardNegatives(0.3, weight=Fixed))", "MarginSoftmax(rest=PlainRest, scale=4)"}) {
     CAPTURE(text);
     CHECK(off(named("LosskitMargin", text), cosines(), truths()) == "");
     CHECK(off(named("LosskitMarginLoss", text), cosines(), truths()) == "");
   }
-  for (char const* text : {"MarginSoftmax(ArcMargin, scale=8, objective=FocalLoss(gamma=2, alpha=0.25))", "MarginSoftmax(objective=LabelSmoothing, scale=8)",
-                           "SoftmaxLoss", "SoftmaxLoss(FocalLoss(gamma=0.5))", "SoftmaxLoss(LabelSmoothing(0.2), scale=0.7)"}) {
+  for (char const* text :
+       {"MarginSoftmax(ArcMargin, scale=8, objective=FocalLoss(gamma=2, alpha=0.25))", "MarginSoftmax(objective=LabelSmoothing, scale=8)",
+        "SoftmaxLoss", "SoftmaxLoss(FocalLoss(gamma=0.5))", "SoftmaxLoss(LabelSmoothing(0.2), scale=0.7)"}) {
     CAPTURE(text);
     CHECK(off(named("LosskitMarginLoss", text), cosines(), truths()) == "");
   }
@@ -181,8 +183,8 @@ TEST_CASE("AdaCos, at rest: also by the scale") {
   std::string const rest = "phase: TEST", text = "MarginSoftmax(ArcMargin(m=0.1), scale=AdaCosScale(classes=5))";
   CHECK(off(named("LosskitMarginLoss", text, rest), cosines(), truths()) == "");
   CHECK(off(named("LosskitMargin", text, rest), cosines(), truths()) == "");
-  CHECK(off(named("LosskitHeadLoss", text, rest + " inner_product_param { num_output: 5 weight_filler { type: 'xavier' } }"), blob({B, D}, -1, 1),
-            truths()) == "");
+  CHECK(off(named("LosskitHeadLoss", text, rest + " inner_product_param { num_output: 5 weight_filler { type: 'xavier' } }"),
+            blob({B, D}, -1, 1), truths()) == "");
 }
 
 TEST_CASE("every point loss of the catalogue, with weights and without") {
@@ -195,11 +197,25 @@ TEST_CASE("every point loss of the catalogue, with weights and without") {
   });
 }
 
+TEST_CASE("weights of a point loss multiply each element's") {
+  auto const sum = [](auto... weights) {
+    return Run<double>(prototxt::layer(named("LosskitPointLoss", "WingLoss", "loss_param { normalization: NONE }")), 1,
+                       blob({B, D}, -20, 20), blob({B, D}, 0, 1, 8), std::move(weights)...)
+        .forward();
+  };
+  auto first = blob({B, D});
+  first->mutable_cpu_data()[0] = 1;
+  CHECK(sum(blob({B, D}, 3, 3)) == doctest::Approx(3 * sum()).epsilon(1e-14));
+  CHECK(sum(std::move(first)) < 0.5 * sum());
+}
+
 TEST_CASE("with normalization and an ignored label the gradient is that of the value") {
   for (char const* mode : {"FULL", "VALID", "BATCH_SIZE", "NONE"})
-    CHECK(off(named("LosskitMarginLoss", "MarginSoftmax(ArcMargin, 8)", "loss_param { ignore_label: -1 normalization: " + std::string(mode) + " }"),
+    CHECK(off(named("LosskitMarginLoss", "MarginSoftmax(ArcMargin, 8)",
+                    "loss_param { ignore_label: -1 normalization: " + std::string(mode) + " }"),
               cosines(), labels({1, -1, 0, 1})) == "");
-  CHECK(off(named("LosskitMargin", "MarginSoftmax(ArcMargin, 8)", "loss_param { ignore_label: -1 }"), cosines(), labels({1, -1, 0, 1})) == "");
+  CHECK(off(named("LosskitMargin", "MarginSoftmax(ArcMargin, 8)", "loss_param { ignore_label: -1 }"), cosines(), labels({1, -1, 0, 1})) ==
+        "");
 }
 
 // --- what Caffe expects of a layer -------------------------------------------------------------------------------------------------------
@@ -252,7 +268,8 @@ TEST_CASE("diffs of bottoms are assigned, those of parameters added to; what is 
     };
     auto const filled = [&](Run<double>& run, bool features, bool centres) {
       run.forward();
-      if (!loss) for (int k = 0; k < B * 5; ++k) run.top[0]->mutable_cpu_diff()[k] = 0.1 * k - 0.7;
+      if (!loss)
+        for (int k = 0; k < B * 5; ++k) run.top[0]->mutable_cpu_diff()[k] = 0.1 * k - 0.7;
       for (int k = 0; k < B * D; ++k) run.bottom[0]->mutable_cpu_diff()[k] = 3;
       for (int k = 0; k < 5 * D; ++k) run.layer->blobs()[0]->mutable_cpu_diff()[k] = 2;
       run.layer->set_param_propagate_down(0, centres);
@@ -279,7 +296,8 @@ TEST_CASE("diffs of bottoms are assigned, those of parameters added to; what is 
     }
     for (int j = 0; j < 5; ++j) {
       double dot = 0;
-      for (int k = 0; k < D; ++k) dot += both.layer->blobs()[0]->cpu_data()[j * D + k] * (both.layer->blobs()[0]->cpu_diff()[j * D + k] - 2);
+      for (int k = 0; k < D; ++k)
+        dot += both.layer->blobs()[0]->cpu_data()[j * D + k] * (both.layer->blobs()[0]->cpu_diff()[j * D + k] - 2);
       CHECK(std::abs(dot) < 1e-12);
     }
   }
@@ -376,9 +394,11 @@ TEST_CASE("a training Forward moves the scale of AdaCos as the paper says, nothi
   Run<double> logits(prototxt::layer(named("LosskitMargin", text)), 1, cosines(), truths());
   for (int step = 0; step < 3; ++step) logits.forward();
   CHECK(s(*logits.layer) == s(*run.layer));
-  for (int k = 0; k < B * C; ++k) CHECK(logits.output()[static_cast<std::size_t>(k)] == doctest::Approx(scale * logits.bottom[0]->cpu_data()[k]).epsilon(1e-13));
-  Run<double> head(prototxt::layer(named("LosskitHeadLoss", text, "inner_product_param { num_output: 5 weight_filler { type: 'xavier' } }")), 1,
-                   blob({B, D}, -1, 1), truths());
+  for (int k = 0; k < B * C; ++k)
+    CHECK(logits.output()[static_cast<std::size_t>(k)] == doctest::Approx(scale * logits.bottom[0]->cpu_data()[k]).epsilon(1e-13));
+  Run<double> head(
+      prototxt::layer(named("LosskitHeadLoss", text, "inner_product_param { num_output: 5 weight_filler { type: 'xavier' } }")), 1,
+      blob({B, D}, -1, 1), truths());
   double const before = s(*head.layer);
   head.forward();
   CHECK(s(*head.layer) != before);
@@ -391,13 +411,14 @@ TEST_CASE("beside AdaCosScale margin, objective and rest rule stay what they are
   std::ostringstream s;
   s.precision(17);
   s << std::sqrt(2.0) * std::log(4.0);
-  for (char const* parts : {"ArcMargin(m=0.1), scale=SCALE, objective=FocalLoss(gamma=3), rest=HardNegatives(t=0.4)", "rest=HardNegatives, scale=SCALE",
-                            "CosMargin, SCALE, LabelSmoothing"}) {
+  for (char const* parts : {"ArcMargin(m=0.1), scale=SCALE, objective=FocalLoss(gamma=3), rest=HardNegatives(t=0.4)",
+                            "rest=HardNegatives, scale=SCALE", "CosMargin, SCALE, LabelSmoothing"}) {
     CAPTURE(parts);
     auto const loss = [&](std::string const& scale) {
       std::string text = parts;
       text.replace(text.find("SCALE"), 5, scale);
-      return Run<double>(prototxt::layer(named("LosskitMarginLoss", "MarginSoftmax(" + text + ")", "phase: TEST")), 1, cosines(), truths()).forward();
+      return Run<double>(prototxt::layer(named("LosskitMarginLoss", "MarginSoftmax(" + text + ")", "phase: TEST")), 1, cosines(), truths())
+          .forward();
     };
     CHECK(loss("AdaCosScale(classes=5)") == doctest::Approx(loss(s.str())).epsilon(1e-14));
   }
@@ -460,17 +481,19 @@ TEST_CASE("the formulas of arcface-caffe") {
   };
   compare("MarginSoftmax(ArcMargin(m=0.5, rule=LegacyLinear), scale=1)", cosin_add_m, plain);
   // CombinedMargin, m1 = 4, m2 = 0.5, m3 = 0.35.
-  compare("MarginSoftmax(CombinedMargin(m1=4, m2=0.5, m3=0.35, rule=NoRule), scale=1)",
-          [](double c) { return std::cos(4 * std::acos(c) + 0.5) - 0.35; }, plain);
+  compare(
+      "MarginSoftmax(CombinedMargin(m1=4, m2=0.5, m3=0.35, rule=NoRule), scale=1)",
+      [](double c) { return std::cos(4 * std::acos(c) + 0.5) - 0.35; }, plain);
   // SV-X-Softmax, m = 0.5, t = 1.2: its t is one more than the paper's.
-  compare("MarginSoftmax(ArcMargin(m=0.5, rule=LegacyLinear), scale=1, rest=HardNegatives(t=0.2))", cosin_add_m, [](double c, double target) {
-    return c > target ? 1.2 * c + 0.2 : c;
-  });
+  compare("MarginSoftmax(ArcMargin(m=0.5, rule=LegacyLinear), scale=1, rest=HardNegatives(t=0.2))", cosin_add_m,
+          [](double c, double target) { return c > target ? 1.2 * c + 0.2 : c; });
   // LabelSpecificAdd, bias = -0.35: only above 0.35.
-  compare("MarginSoftmax(CosMargin(m=0.35, rule=Easy(above=0.35)), scale=1)", [](double c) { return c > 0.35 ? c - 0.35 : c; }, plain);
+  compare(
+      "MarginSoftmax(CosMargin(m=0.35, rule=Easy(above=0.35)), scale=1)", [](double c) { return c > 0.35 ? c - 0.35 : c; }, plain);
 
   // FocalLoss on the logits: alpha (1 - p)^gamma (-ln p), a mean.
-  Run<double> focal(prototxt::layer(named("LosskitMarginLoss", "SoftmaxLoss(FocalLoss(gamma=2, alpha=0.25))")), 1, blob({B, C}, -3, 3), truths());
+  Run<double> focal(prototxt::layer(named("LosskitMarginLoss", "SoftmaxLoss(FocalLoss(gamma=2, alpha=0.25))")), 1, blob({B, C}, -3, 3),
+                    truths());
   double expected = 0;
   for (int i = 0; i < B; ++i) {
     double z = 0;
@@ -544,7 +567,10 @@ TEST_CASE("what is wrong ends the process, with the layer's name and losskit's t
   CHECK(last_words(loss("MarginSoftmax(ArcMargin)")) == "");  // and nothing else does
 
   auto const labelled = [](std::vector<double> const& y, std::string const& more = "") {
-    return [=] { Run<float>(prototxt::layer(named("LosskitMarginLoss", "MarginSoftmax(ArcMargin)", more)), 1, blob<float>({B, C}), labels<float>(y)).forward(); };
+    return [=] {
+      Run<float>(prototxt::layer(named("LosskitMarginLoss", "MarginSoftmax(ArcMargin)", more)), 1, blob<float>({B, C}), labels<float>(y))
+          .forward();
+    };
   };
   ends(labelled({0, 1, 2, 1.5}), {"it (LosskitMarginLoss): losskit: labels[3] = 1.5 is no integer"});
   ends(labelled({0, NAN, 2, 1}), {"labels[1] = nan is no integer"});
@@ -553,17 +579,28 @@ TEST_CASE("what is wrong ends the process, with the layer's name and losskit's t
   ends(labelled({0, -1, 2, 1}), {"labels[1] = -1 is outside [0, 5)"});
   CHECK(last_words(labelled({0, -1, 2, 1}, "loss_param { ignore_label: -1 }")) == "");
   ends(labelled({0, 1, 2}), {"The data and label should have the same first dimension"});
-  ends([] { Run<double>(prototxt::layer(named("LosskitMarginLoss", "SoftmaxLoss")), 1, blob({B, C}), blob({B, 2})); },
-       {"labels: 8, expected 4, one a row"});
-  ends([] { Run<double>(prototxt::layer(named("LosskitMarginLoss", "SoftmaxLoss")), 1, blob({B, C, 2, 1}), truths()); },
-       {"bottom 0: shape 4 5 2 1 (40), expected B x C"});
-  ends([] { Run<double>(prototxt::layer(named("LosskitMarginLoss", "SoftmaxLoss")), 1, blob({B, C}), truths()).backward({true, true}); },
-       {"bottom 1: a gradient is asked for (propagate_down), and there is none"});
+  ends(
+      [] {
+        Run<double>(prototxt::layer(named("LosskitMarginLoss", "SoftmaxLoss")), 1, blob({B, C}), blob({B, 2}));
+      },
+      {"labels: 8, expected 4, one a row"});
+  ends(
+      [] {
+        Run<double>(prototxt::layer(named("LosskitMarginLoss", "SoftmaxLoss")), 1, blob({B, C, 2, 1}), truths());
+      },
+      {"bottom 0: shape 4 5 2 1 (40), expected B x C"});
+  ends(
+      [] {
+        Run<double>(prototxt::layer(named("LosskitMarginLoss", "SoftmaxLoss")), 1, blob({B, C}), truths()).backward({true, true});
+      },
+      {"bottom 1: a gradient is asked for (propagate_down), and there is none"});
   ends([] { Run<double>(prototxt::layer(named("LosskitMarginLoss", "SoftmaxLoss")), 3, blob({B, C}), truths()); }, {"top blobs"});
 
-  ends([] { Run<double>(prototxt::layer(named("LosskitMargin", "SoftmaxLoss")), 1, cosines(), truths()); }, {"SoftmaxLoss takes logits and makes none"});
-  ends([] { Run<double>(prototxt::layer(named("LosskitMargin", "MarginSoftmax(ArcMargin, objective=FocalLoss)")), 1, cosines(), truths()); },
-       {"an objective acts in a loss, and this layer is none"});
+  ends([] { Run<double>(prototxt::layer(named("LosskitMargin", "SoftmaxLoss")), 1, cosines(), truths()); },
+       {"SoftmaxLoss takes logits and makes none"});
+  ends(
+      [] { Run<double>(prototxt::layer(named("LosskitMargin", "MarginSoftmax(ArcMargin, objective=FocalLoss)")), 1, cosines(), truths()); },
+      {"an objective acts in a loss, and this layer is none"});
   ends(
       [] {
         auto c = cosines(), y = truths();
@@ -588,23 +625,38 @@ TEST_CASE("what is wrong ends the process, with the layer's name and losskit's t
   ends(centres("num_output: 5", other.get()), {"blob 0: shape 5 7 (35), expected 5 x 6"});
   ends(
       [] {
-        Run<double> run(prototxt::layer("type: 'LosskitCosine' inner_product_param { num_output: 5 weight_filler { type: 'xavier' } }"), 1, blob({B, D}));
+        Run<double> run(prototxt::layer("type: 'LosskitCosine' inner_product_param { num_output: 5 weight_filler { type: 'xavier' } }"), 1,
+                        blob({B, D}));
         run.bottom[0]->Reshape({B, D + 1});
         run.forward();
       },
       {"features: 7 in a row, but the class centres have 6"});
 
   auto const point = [](std::string const& text, Shape const& truth, Shape const& weights) {
-    return [=] { Run<double>(prototxt::layer(named("LosskitPointLoss", text)), 1, blob({B, D}), blob(truth), blob(weights, -1, 1)).forward(); };
+    return [=] {
+      Run<double>(prototxt::layer(named("LosskitPointLoss", text)), 1, blob({B, D}), blob(truth), blob(weights, -1, 1)).forward();
+    };
   };
   ends(point("WingLos", {B, D}, {B, D}), {"WingLos", "did you mean WingLoss"});
   ends(point("WingLoss(eps=0)", {B, D}, {B, D}), {"WingLoss: eps = 0"});
   ends(point("WingLoss", {B, D + 1}, {B, D}), {"truth: shape 4 7 (28), expected 4 6 (24)"});
   ends(point("WingLoss", {B, D}, {B, D - 1}), {"weights: shape 4 5 (20), expected 4 6 (24)"});
   ends(point("WingLoss", {B, D}, {B, D}), {"weights[0] = -0.8", "is not a finite number >= 0"});
-  ends([] { Run<double>(prototxt::layer("type: 'LosskitSimilarity'"), 1, blob({B, D}), blob({B + 1, D})); }, {"bottom 1: 5 rows, expected 4"});
-  ends([] { Run<double>(prototxt::layer("type: 'LosskitSimilarity'"), 1, blob({B, D}), blob({B, D + 1})).forward(); }, {"6 elements and b has 7"});
-  ends([] { Run<double>(prototxt::layer("type: 'LosskitSimilarity'"), 1, blob({B, D}), blob({B, D})).backward(); }, {"bottom 0: a gradient is asked for"});
+  ends(
+      [] {
+        Run<double>(prototxt::layer("type: 'LosskitSimilarity'"), 1, blob({B, D}), blob({B + 1, D}));
+      },
+      {"bottom 1: 5 rows, expected 4"});
+  ends(
+      [] {
+        Run<double>(prototxt::layer("type: 'LosskitSimilarity'"), 1, blob({B, D}), blob({B, D + 1})).forward();
+      },
+      {"6 elements and b has 7"});
+  ends(
+      [] {
+        Run<double>(prototxt::layer("type: 'LosskitSimilarity'"), 1, blob({B, D}), blob({B, D})).backward();
+      },
+      {"bottom 0: a gradient is asked for"});
 }
 
 // --- the examples ------------------------------------------------------------------------------------------------------------------------
@@ -689,7 +741,8 @@ TEST_CASE("the layers in the READMEs run") {
       std::size_t const from = at + fence.size(), to = text.find("```", from);
       std::string const block = text.substr(from, to - from);
       CAPTURE(block);
-      Net const net(prototxt::net("layer { type: 'Input' top: 'fc5' top: 'label' input_param { shape { dim: 4 dim: 16 } shape { dim: 4 } } }" + block));
+      Net const net(prototxt::net(
+          "layer { type: 'Input' top: 'fc5' top: 'label' input_param { shape { dim: 4 dim: 16 } shape { dim: 4 } } }" + block));
       CHECK(net.ran > 0);
       ++blocks;
     }
@@ -709,7 +762,9 @@ TEST_CASE("two classes train with the example's scale, and not with that of 10^5
       x->mutable_cpu_data()[i * 8 + i % 2] += 1;
     }
     Run<double> run(param, 2, std::move(x), labels(y));
-    struct { double first, last, accuracy, largest; } result{run.forward(), 0, 0, 0};
+    struct {
+      double first, last, accuracy, largest;
+    } result{run.forward(), 0, 0, 0};
     for (int step = 0; step < 200; ++step) {
       caffe::Blob<double>& w = *run.layer->blobs()[0];
       std::fill_n(w.mutable_cpu_diff(), w.count(), 0.0);
