@@ -114,7 +114,7 @@ struct CurricularCase {
   double loss;
 };
 
-/// A row of README.md's table "From X to losskit"; `theirs`: its first cell without backticks. The losses of peer_rows rows, and the
+/// A row of README.md's table "From X to losskit"; `theirs`: the heading above it, and its first cell without backticks. The losses of peer_rows rows, and the
 /// gradient of their mean, start at `loss` of peer_losses and at `gradient` of peer_gradients. scale: the peer's own for this batch, or 0.
 struct PeerCase {
   char const* theirs;

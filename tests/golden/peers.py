@@ -3,8 +3,8 @@
 
     pip install mpmath && python3 peers.py        (writes peers.inc beside this script)
 
-Each entry names the repository, the file and the commit that its formula was read in, and has the first cell of its row of the table,
-without backticks. A formula is a value and the slope that the peer's own backward uses: written out where the peer writes it (Caffe, Paddle,
+Each entry names the repository, the file and the commit that its formula was read in, and has the name of its row: the heading above it,
+and its first cell without backticks. A formula is a value and the slope that the peer's own backward uses: written out where the peer writes it (Caffe, Paddle,
 OneFlow), the derivative of the forward where the peer leaves it to autograd, which is compared with a numerical one before anything is
 written. Nothing of losskit is used here, and nothing of generate.py's margins.
 
@@ -179,8 +179,8 @@ def adacos_of_caffe(cosines, labels):
 
 
 class Peer:
-    """theirs: the first cell of the row. scale: a number, or a function of (cosines, labels). norms: each row's own norm is its scale.
-    exact: the slope is the derivative of the value. logits: in Python losskit's counterpart is a layer of logits.
+    """theirs: the name of the row. scale: a number, or a function of (cosines, labels). norms: each row's own norm is its scale.
+    exact: the slope is the derivative of the value.
     apart: (what, cosines, label, loss, gradient), each None where it is not what differs."""
 
     def __init__(self, theirs, target, scale=64, others=plain, objective=cross_entropy, norms=False, exact=True, apart=()):
@@ -199,6 +199,7 @@ class Peer:
 
 
 ONE = [1.0, 0.75, -0.25, 0.5, 0.125]  # a target of 1, and no other class far behind
+OTHER_ONE = [0.875, 1.0, -0.25, 0.5, 0.125]  # another class at 1
 WRONG = [-0.5, 0.875, -0.25, 0.5, 0.125]  # a row lost by more than any cap
 PAST = [-0.96875, -0.984375, -0.990234375, -0.9921875, -0.98046875]  # a target past pi, every class below cos(theta + m)
 SOLVED = [0.875, 0.25, -0.25, 0.5, 0.125]  # p near 1
@@ -223,6 +224,11 @@ def gradient_with(target, s, cosines, y, at, value):
     return g
 
 
+def no_number_at_one(psi, s=64):
+    """The gradient of ONE by a peer that divides by sin(theta) = 0 at its target, whose value there is psi."""
+    return gradient_with(lambda c: (psi, mpf(1)), s, ONE, 0, 0, NAN)
+
+
 AM = additive(mpf(0.35))
 PEERS = [
     Peer("arcface-caffe: CosinAddm {m: 0.5}, Scale 64", cosin_addm(half), apart=[
@@ -239,27 +245,27 @@ PEERS = [
     Peer("Additive-Margin-Softmax: AM_logits_compute", AM, scale=30, apart=[
         ("a clipped cosine has no gradient", ROUNDED, 0, None, gradient_with(AM, 30, [1.0] + ROUNDED[1:], 0, 0, mpf(0)))]),
     Peer("pytorch-metric-learning 2.9: ArcFaceLoss(C, D)", pml_arcface(28.6), apart=[
-        ("no number at c = 1", ONE, 0, None, [NAN] * CLASSES)]),
+        ("no number at c = 1", ONE, 0, None, no_number_at_one(cos(mpf(28.6) * pi / 180)))]),
     Peer("pytorch-metric-learning 2.9: CosFaceLoss(C, D)", AM),
     Peer("pytorch-metric-learning 2.9: SphereFaceLoss(C, D)", pml_sphereface(4), norms=True),
     Peer("pytorch-metric-learning 2.9: NormalizedSoftmaxLoss(C, D)", additive(mpf(0)), scale=1 / mpf(0.05)),
-    Peer("insightface 2021-03 to 2022-01: ArcFace()", insightface_angles(1, half, 0), apart=[
-        ("no number at c = 1", ONE, 0, None, [NAN] * CLASSES)]),
-    Peer("insightface 2022-01 to 2022-12: ArcFace(), CombinedMarginLoss(64, 1, 0.5, 0)", insightface_sum(half), apart=[
-        ("no number at c = 1", ONE, 0, None, [NAN] * CLASSES)]),
-    Peer("insightface since 2022-12: CombinedMarginLoss(64, 1, 0.5, 0)", insightface_no_grad(half), exact=False, apart=[
+    Peer("insightface: ArcFace(), 2021-03 to 2022-01", insightface_angles(1, half, 0), apart=[
+        ("no number at c = 1", ONE, 0, None, no_number_at_one(cos(half)))]),
+    Peer("insightface: ArcFace(), CombinedMarginLoss(64, 1, 0.5, 0), 2022-01 to 2022-12", insightface_sum(half), apart=[
+        ("no number at c = 1", ONE, 0, None, no_number_at_one(cos(half)))]),
+    Peer("insightface: CombinedMarginLoss(64, 1, 0.5, 0), since 2022-12", insightface_no_grad(half), exact=False, apart=[
         ("PartialFC's loss stops at 69.08", WRONG, 0, capped(insightface_no_grad(half), 64, PARTIAL_FC_CAP), None)]),
-    Peer("insightface since 2021-03: CombinedMarginLoss(64, 1, 0, 0.4), CosFace()", additive(mpf(0.4)), apart=[
+    Peer("insightface: CombinedMarginLoss(64, 1, 0, 0.4), CosFace()", additive(mpf(0.4)), apart=[
         ("PartialFC's loss stops at 69.08", WRONG, 0, capped(additive(mpf(0.4)), 64, PARTIAL_FC_CAP), None)]),
-    Peer("insightface MXNet: combined (1, 0.3, 0.2)", insightface_angles(1, mpf(0.3), mpf(0.2))),
+    Peer("insightface: MXNet combined: 1, 0.3, 0.2", insightface_angles(1, mpf(0.3), mpf(0.2))),
     Peer("Paddle: margin_cross_entropy(logits, label)", paddle(1, half, 0), apart=[
-        ("no number at c = 1", ONE, 0, None, [NAN] * CLASSES)]),
-    Peer("Paddle: margin_cross_entropy(..., margin1=1.35, margin2=0)", paddle(mpf(1.35), 0, 0), apart=[
-        ("no number at c = 1", ONE, 0, None, [NAN] * CLASSES)]),
+        ("no number at c = 1", ONE, 0, None, no_number_at_one(cos(half)))]),
+    Peer("Paddle: margin_cross_entropy(logits, label, 1.35, 0)", paddle(mpf(1.35), 0, 0), apart=[
+        ("no number at c = 1", ONE, 0, None, no_number_at_one(mpf(1)))]),
     Peer("OneFlow: combined_margin_loss(x, label, 0.3, 0.5, 0.4) * 64", oneflow(mpf(0.3), half, mpf(0.4)), apart=[
-        ("no number at c = 1", ONE, 0, None, [NAN] * CLASSES)]),
+        ("no number at c = 1", ONE, 0, None, no_number_at_one(cos(half) - mpf(0.4)))]),
     Peer("wespeaker: ArcMarginProduct(D, C)", wespeaker_arc(mpf(0.2)), scale=32, apart=[
-        ("no number where any class is at 1", [0.875, 1.0, -0.25, 0.5, 0.125], 0, None, [NAN] * CLASSES)]),
+        ("no number where any class is at 1", OTHER_ONE, 0, None, gradient_with(wespeaker_arc(mpf(0.2)), 32, OTHER_ONE, 0, 1, NAN))]),
     Peer("wespeaker: AddMarginProduct(D, C)", additive(mpf(0.2)), scale=32),
     Peer("wespeaker: SphereProduct(D, C, margin=4)", wespeaker_sphere(mpf(5)), norms=True),
 ]
