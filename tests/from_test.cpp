@@ -99,7 +99,10 @@ TEST_CASE("the table has a row for every golden peer, and none without") {
   for (auto const& at : golden::peer_points)
     if (*at.what == 0) golden.emplace_back(at.theirs);
   std::vector<TableRow> const all = table();
-  for (TableRow const& row : all) CHECK_MESSAGE(std::find(golden.begin(), golden.end(), row.theirs) != golden.end(), row.theirs);
+  for (TableRow const& row : all) {
+    CAPTURE(row.theirs);
+    CHECK(std::find(golden.begin(), golden.end(), row.theirs) != golden.end());
+  }
   for (std::string const& theirs : golden) row_of(theirs.c_str());
   CHECK(all.size() == golden.size());
 }
@@ -167,13 +170,19 @@ TEST_CASE("AdaCos: the scale starts as the peer's, and then follows the median")
   CHECK(std::abs(ours - at->scale) > 0.1);
 }
 
+TEST_CASE("wespeaker's lambda is LambdaSchedule from 1") {
+  idx const steps[] = {1, 2, 3, 4, 5000};
+  for (std::size_t k = 0; k < std::size(steps); ++k)
+    CHECK(LambdaSchedule{}(steps[k]) == doctest::Approx(golden::peer_lambdas[k]).epsilon(1e-15));
+}
+
 // Values of up to 25, of a few operations each.
 TEST_CASE("point losses are the peer's, and differ where it is said") {
   for (golden::PeerPoints const& at : golden::peer_points) {
     CAPTURE(std::string(at.theirs));
     CAPTURE(std::string(at.what));
     TableRow const row = row_of(at.theirs);
-    std::size_t const size = static_cast<std::size_t>(at.rows) * static_cast<std::size_t>(at.cols), first = static_cast<std::size_t>(at.first);
+    std::size_t const size = static_cast<std::size_t>(at.rows * at.cols), first = static_cast<std::size_t>(at.first);
     std::vector<double> const prediction(golden::peer_predictions + first, golden::peer_predictions + first + size);
     std::vector<double> const truth(golden::peer_truths + first, golden::peer_truths + first + size);
     std::vector<double> gradient(size);

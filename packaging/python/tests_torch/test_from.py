@@ -98,7 +98,8 @@ class Plane:
         if peer.norms:
             by_length = [float(peers.diff(lambda r: peers.row_loss(peer.target, peer.others, peer.objective, r, c, y)[0], peers.mpf(n)))
                          / len(losses) for c, y, n in zip(self.cosines, self.labels, self.lengths)]
-        return float(sum(losses) / len(losses)), [float(sum(row)) for row in turned], [-float(sum(col)) for col in zip(*turned)], by_length, s
+        by_centre = [-float(sum(column)) for column in zip(*turned)]
+        return float(sum(losses) / len(losses)), [float(sum(row)) for row in turned], by_centre, by_length, s
 
 
 def holds(plane, peer, module):
