@@ -107,9 +107,9 @@ TEST_CASE("the table has a row for every golden peer, and none without") {
   CHECK(all.size() == golden.size());
 }
 
-// A logit s psi carries a rounding error of s |psi| units, which the exponential turns into a relative error of p: s (|psi| + |c|) is at most
-// 64 * 3, and 15 * 8 where s is a norm. With a few for the rest that is 200, relative to the largest entry of the row; three times as many
-// under a focal loss, (1 - p)^2.
+// A logit s psi carries a rounding error of s |psi| units, which the exponential turns into a relative error of p: s (|psi| + |c|) is at
+// most 64 * 3, and 15 * 8 where s is a norm. With a few for the rest that is 200, relative to the largest entry of the row; three times as
+// many under a focal loss, (1 - p)^2.
 TEST_CASE("losses and gradients are the peer's") {
   std::vector<double> const cosines(std::begin(golden::peer_cosines), std::end(golden::peer_cosines));
   std::vector<std::int64_t> const labels(std::begin(golden::peer_labels), std::end(golden::peer_labels));
