@@ -82,6 +82,6 @@ def measure(smoke):
 if __name__ == "__main__":
     smoke = "--smoke" in sys.argv
     if "--raised" not in sys.argv:
-        print(f"{'path':42} {'shape':14} {'ratio':>8}  {'of':44} {'must':>6} {'aim':>6}")
+        print(f"{'path':42} {'shape':14} {'ratio':>8}  {'of':44} {'must':>6} {'aim':>6}", flush=True)
         sys.exit(subprocess.run([sys.executable, __file__, "--raised", *sys.argv[1:]], env={**os.environ, **RAISED}).returncode)
     measure(smoke)
