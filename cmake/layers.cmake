@@ -28,7 +28,7 @@ set(standard
 # too. All else is tagged.
 set(plain
   core/config.hpp core/expects.hpp core/number.hpp core/view.hpp concepts.hpp loss/batch.hpp
-  loss/point_loss.hpp adapt/eigen.hpp backend/half.cuh backend/pending.cuh)
+  loss/point_loss.hpp adapt/eigen.hpp adapt/thrust.hpp backend/half.cuh backend/pending.cuh)
 list(TRANSFORM plain PREPEND losskit/)
 set(findings 0)
 

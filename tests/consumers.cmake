@@ -10,6 +10,8 @@ set(compiled_by -D "SOURCE=${PROJECT_SOURCE_DIR}" -D "COMPILER=${CMAKE_CXX_COMPI
 
 # --- headers: each alone; all of them in two units of one program; between a user's macros; without exceptions -------------
 losskit_test(headers_alone ${CMAKE_COMMAND} ${compiled_by} -P "${PROJECT_SOURCE_DIR}/cmake/headers_alone.cmake")
+losskit_test(single_header ${CMAKE_COMMAND} ${compiled_by} -D "WORK=${CMAKE_CURRENT_BINARY_DIR}/single_header"
+             -P "${PROJECT_SOURCE_DIR}/cmake/single_header_test.cmake")
 
 include("${PROJECT_SOURCE_DIR}/cmake/frameworks.cmake")
 set(includes "")
@@ -113,6 +115,7 @@ losskit_test(layers_broken ${CMAKE_COMMAND} -D "SOURCE=${PROJECT_SOURCE_DIR}"
 
 # --- packages: installed and found, embedded, and by pkg-config ------------------------------------------------------------
 set(prefix "${CMAKE_CURRENT_BINARY_DIR}/prefix")
+losskit_test(package/versions ${CMAKE_COMMAND} -P "${PROJECT_SOURCE_DIR}/cmake/versions_test.cmake")
 losskit_test(package/install ${CMAKE_COMMAND} --install "${PROJECT_BINARY_DIR}" --prefix "${prefix}")
 function(losskit_package_test name)
   losskit_test(package/${name} ${CMAKE_CTEST_COMMAND}

@@ -172,9 +172,9 @@ class EmulatedGroup {
     return reinterpret_cast<X*>(mine().warp_slots[k]);
   }
   template <class X>
-  X* block_slot(int k) const { return peer_slot<X>(k, block_); }
+  X* block_slot(int k) const { return slot_of<X>(k, block_); }
   template <class X>
-  X* peer_slot(int k, int b) const { return reinterpret_cast<X*>(machine_->block[std::size_t(b)]->block_slots[k]); }
+  X of_block(int k, int b) const { return *slot_of<X>(k, b); }
   // What was asked for comes as late as it may.
   void copy_async(void* to, void const* from) {
     for (auto const p : {static_cast<void const*>(to), from})
@@ -189,6 +189,8 @@ class EmulatedGroup {
   P* room() const { return reinterpret_cast<P*>(mine().room.data()); }
 
  private:
+  template <class X>
+  X* slot_of(int k, int b) const { return reinterpret_cast<X*>(machine_->block[std::size_t(b)]->block_slots[k]); }
   typename M::Block& mine() const { return *machine_->block[std::size_t(block_)]; }
   template <class X>
   X exchange(X const& x, int from) const {

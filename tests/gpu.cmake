@@ -38,13 +38,12 @@ foreach(header IN LISTS losskit_device_headers)
   losskit_nvcc_test(alone/${name} "${header}" 90)
 endforeach()
 losskit_nvcc_test(catalogue "${gpu_folder}/catalogue.cu" "75 80 90 100")
-losskit_nvcc_test(thrust "${gpu_folder}/thrust.cu" 90)
 losskit_nvcc_test(pairs "${gpu_folder}/pairs.cu" 90)
 losskit_nvcc_test(kernels "${gpu_folder}/team_kernels.cu" 90 -D "TABLE=${gpu_folder}/kernels.txt" -D "CUOBJDUMP=${losskit_cuobjdump}")
 file(GLOB gpu_tests CONFIGURE_DEPENDS "${gpu_folder}/*_test.cu")
 foreach(test IN LISTS gpu_tests)
   get_filename_component(name "${test}" NAME_WE)
-  losskit_nvcc_test(${name} "${test}" 90)
+  losskit_nvcc_test(${name} "${test}" 90 -D "FLAGS=-DLOSSKIT_TEST_CUBLAS")
 endforeach()
 
 # The LibTorch adapter over CUDA tensors, against the headers of LibTorch 2: those that `./dev bench --peer torch` installs, say.
@@ -59,3 +58,6 @@ else()
   set_tests_properties("${losskit_test_prefix}gpu/torch" PROPERTIES SKIP_REGULAR_EXPRESSION "skipped: no LibTorch 2")
 endif()
 losskit_nvcc_test(train_step "${PROJECT_SOURCE_DIR}/examples/train_step.cu" 90)
+losskit_test(gpu/readme ${CMAKE_COMMAND} -D "SOURCE=${PROJECT_SOURCE_DIR}" -D "COMPILER=${LOSSKIT_NVCC}" -D LANGUAGE=cuda
+             -D "FLAGS=-std=c++20 -arch=sm_90 -Xptxas=-O0" -D PAGE=README.md -D "WORK=${CMAKE_CURRENT_BINARY_DIR}/readme_gpu"
+             -P "${PROJECT_SOURCE_DIR}/cmake/snippets.cmake")

@@ -2,8 +2,10 @@
 #pragma once
 #include "backends.hpp"
 #include "losskit/head/cosine_layer.hpp"
+#include "losskit/head/pair_cosines.hpp"
 #include "losskit/loss/advance.hpp"
 #include "losskit/loss/point_loss.hpp"
+#include "losskit/recognition/similarity.hpp"
 
 namespace test {
 
@@ -133,6 +135,32 @@ void compare_rows(idx cols, B const& backend = B{}) {
   CHECK(apart(a.y, b.y, 3, cols) <= (sizeof(T) == 4 ? 4 : 450));
   CHECK(apart(a.norms, b.norms) <= (sizeof(T) == 4 ? 4 : 450));
   CHECK(apart(a.dx, b.dx, 3, cols) <= (sizeof(T) == 4 ? 8 : 450));
+}
+
+// Cosines of pairs, against those of two vectors in double: rows of any size among them, parallel ones, and one without a direction.
+template <class T, class B = losskit::on::eigen<one_thread>>
+void compare_pairs(idx cols, B const& backend = B{}) {
+  constexpr bool single = sizeof(T) == 4;
+  Problem<T> a(7, cols, 1, 3, 1, 5), b(7, cols, 2, 5, 2, 5);
+  for (idx j = 0; j < cols; ++j) {
+    a.cosines.at(1, j) *= T(single ? 1e-25 : 1e-200);  // squares vanish
+    a.cosines.at(2, j) *= T(single ? 1e25 : 1e200);    // squares overflow
+    b.cosines.at(2, j) *= T(single ? 1e30 : 1e250);
+    a.cosines.at(3, j) = 0;
+    b.cosines.at(4, j) = 3 * a.cosines.at(4, j);
+    b.cosines.at(5, j) = -a.cosines.at(5, j) / 7;
+  }
+  b.cosines.at(6, cols - 1) = std::numeric_limits<T>::quiet_NaN();
+  std::vector<T> c(7, T(9));
+  pair_cosines(backend, a.cosines.matrix(), b.cosines.matrix(), c);
+  for (idx i = 0; i < 6; ++i) {
+    VectorView<T const> const left{a.cosines.matrix().row(i), cols}, right{b.cosines.matrix().row(i), cols};
+    // Sums of 128 packets are T's own (team/simd.hpp): half an ulp of 1 each, at most.
+    CHECK(std::fabs(double(c[size(i)]) - cosine_similarity(left, right)) <= (single ? 3e-7 : 128 * 1.2e-16));
+    CHECK(std::fabs(c[size(i)]) <= 1);
+  }
+  CHECK(c[3] == 0);
+  CHECK(std::isnan(c[6]));
 }
 
 // The cosine layer and its backward.

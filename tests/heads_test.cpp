@@ -66,6 +66,22 @@ TEST_CASE("eigen and serial agree: normalised rows and their gradient") {
   }
 }
 
+TEST_CASE("cosines of pairs") {
+  for (idx const cols : odd_sizes) {
+    compare_pairs<float>(cols, on::serial{});
+    compare_pairs<double>(cols, on::serial{});
+    compare_pairs<float>(cols);
+    compare_pairs<double>(cols);
+  }
+  std::vector<float> const a{1, 2, 3, 4, 5, 6};
+  std::vector<float> c(2);
+  auto const pairs = losskit::matrix(a, 2, 3);
+  CHECK_THROWS_AS(pair_cosines(on::serial{}, pairs, losskit::matrix(a, 3, 2), c), ShapeError);
+  CHECK_THROWS_AS(pair_cosines(on::serial{}, pairs, pairs, VectorView<float>{c.data(), 1}), ShapeError);
+  CHECK_THROWS_AS(pair_cosines(on::serial{}, pairs, pairs, VectorView<float>{const_cast<float*>(a.data()), 2}), AliasError);
+  CHECK(c[0] == 0);  // nothing was written
+}
+
 TEST_CASE("eigen and serial agree: the cosine layer") {
   for (idx const classes : {idx(1), idx(17), idx(600)})
     for (idx const rows : {idx(1), idx(7), idx(530)})
@@ -124,6 +140,9 @@ void past_caches(idx rows, idx cols) {
 TEST_CASE("outputs too large for the caches") {
   past_caches<float>(9, 1000003);
   past_caches<double>(5, 1000003);
+  // Rows short enough to be written while the next one is read, whose e takes their place in the buffer.
+  past_caches<float>(130, 65537);
+  past_caches<double>(66, 65537);
 }
 
 // The formula, number by number in double, against what a backend sums and writes; at every length, so that each tail of a

@@ -2,9 +2,15 @@
 // whole catalogue in float and double, point losses, heads; the same bits on any number of threads.
 #include "losskit/backend/thrust.hpp"
 
+#include <thrust/device_vector.h>
+#include <thrust/host_vector.h>
+#include <thrust/system/cpp/vector.h>
+#include <thrust/universal_vector.h>
+
 #include <new>
 
 #include "heads.hpp"
+#include "losskit/adapt/thrust.hpp"
 
 #if THRUST_DEVICE_SYSTEM == THRUST_DEVICE_SYSTEM_OMP
 #include <omp.h>
@@ -101,7 +107,7 @@ TEST_CASE("thrust and serial agree: point losses") {
 }
 
 TEST_CASE("thrust and serial agree: heads") {
-  for (idx const cols : odd_sizes) compare_rows<float>(cols, backend);
+  for (idx const cols : odd_sizes) compare_rows<float>(cols, backend), compare_pairs<float>(cols, backend);
   compare_layer<float>(7, 17, 33, backend);
   compare_layer<float>(530, 600, 64, backend);
 }
@@ -127,4 +133,41 @@ TEST_CASE("no rows, and a batch with a bad label") {
 TEST_CASE("what a task throws reaches the caller") {
   auto const no_memory = [](auto const&, idx) { throw std::bad_alloc(); };
   for (idx const tasks : {1, 2, 100}) CHECK_THROWS_AS(backend.blocks<float>(tasks, no_memory), std::bad_alloc);
+}
+
+TEST_CASE("Thrust's vectors and pointers are views") {
+  static_assert(std::is_same_v<decltype(view(std::declval<thrust::device_vector<float>&>())), VectorView<float>>);
+  static_assert(std::is_same_v<decltype(view(std::declval<thrust::universal_vector<float> const&>())), VectorView<float const>>);
+  static_assert(std::is_same_v<decltype(view(std::declval<thrust::cpp::vector<int>&>())), VectorView<int>>);
+  static_assert(std::is_same_v<decltype(view(std::declval<thrust::host_vector<int>&>())), VectorView<int>>);
+  static_assert(std::is_same_v<decltype(view(std::declval<thrust::device_ptr<float const>>(), 3)), VectorView<float const>>);
+
+  std::vector<float> const numbers{0.6F, 0.1F, -0.2F, 0.3F, 0.5F, 0.4F};
+  thrust::device_vector<float> cosines(numbers.begin(), numbers.end()), gradient(6), losses(2);
+  thrust::cpp::vector<int> labels(std::vector<int>{0, 2});
+  thrust::device_vector<std::byte> workspace(workspace_bytes<float>(backend, 2, 3, Placement::out_of_place));
+  MarginSoftmax const loss{ArcMargin{0.5}, 64.0};
+  std::vector<int> const plain_labels{0, 2};
+  std::vector<float> expected(6);
+  Batch const plain(losskit::matrix(numbers, 2, 3), plain_labels);
+  Report const truth = loss_and_gradient(backend, loss, plain, losskit::matrix(expected, 2, 3), view(workspace));
+  auto const same = [&](Report const& report) {
+    CHECK(report.loss == truth.loss);
+    for (std::size_t i = 0; i < 6; ++i) CHECK(gradient[i] == expected[i]);
+    thrust::fill(gradient.begin(), gradient.end(), 0.0F);
+  };
+  same(loss_and_gradient(backend, loss, Batch(losskit::matrix(cosines, 2, 3), labels), losskit::matrix(gradient, 2, 3), view(workspace), {},
+                         {view(losses)}));
+  CHECK(losses[0] + losses[1] == doctest::Approx(2 * truth.loss));
+  thrust::device_ptr<float const> const p = cosines.data();
+  same(loss_and_gradient(backend, loss, Batch(losskit::matrix(p, 2, 3), view(labels.data(), 2)), losskit::matrix(gradient.data(), 2, 3, 3),
+                         view(workspace)));
+  CHECK_THROWS_AS(losskit::matrix(gradient, 2, 4), ShapeError);
+
+  thrust::device_vector<float> unit(6), norms(2);
+  normalize_rows(backend, losskit::matrix(cosines, 2, 3), losskit::matrix(unit, 2, 3), norms);
+  CHECK(norms[0] == doctest::Approx(std::sqrt(0.41)));
+  CHECK(cosine_similarity(cosines, cosines) == doctest::Approx(1));
+  pair_cosines(backend, losskit::matrix(cosines, 2, 3), losskit::matrix(unit, 2, 3), norms);
+  CHECK(norms[1] == doctest::Approx(1));
 }

@@ -1,6 +1,7 @@
 #pragma once
 // Types of the golden values. Plain data: nothing here depends on the library under test.
 #include <cstdint>
+#include <limits>
 
 namespace golden {
 
@@ -110,6 +111,30 @@ struct CurricularCase {
   Kind kind;
   double m, t, scale;
   int classes, label, input, slope;
+  double loss;
+};
+
+/// A row of README.md's table "From X to losskit"; `theirs`: the heading above it, and its first cell without backticks. The losses of peer_rows rows, and the
+/// gradient of their mean, start at `loss` of peer_losses and at `gradient` of peer_gradients. scale: the peer's own for this batch, or 0.
+struct PeerCase {
+  char const* theirs;
+  double scale;
+  int loss, gradient;
+};
+
+/// Where a peer is known to differ: one row, its loss and gradient; nan where it has no number, `unsaid` where it is not what differs.
+inline constexpr double nan = std::numeric_limits<double>::quiet_NaN(), unsaid = std::numeric_limits<double>::max();
+struct PeerApart {
+  char const *theirs, *what;
+  double cosines[5];
+  int label;
+  double loss, gradient[5];
+};
+
+/// A point loss, sum / rows. what: where the peer is known to differ, or empty.
+struct PeerPoints {
+  char const *theirs, *what;
+  int rows, cols, first;
   double loss;
 };
 

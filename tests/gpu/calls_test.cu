@@ -4,12 +4,6 @@
 
 using namespace test;
 
-#ifdef TYPE
-#define TYPES TYPE
-#else
-#define TYPES float, double, __half, __nv_bfloat16
-#endif
-
 TEST_CASE_TEMPLATE("every call agrees with serial in double at every length of row", S, TYPES) {
   MarginSoftmax const loss{ArcMargin{0.5}, 32.0};
   // Beside the borders: a warp's longest row in floats is 1,277; 10,575 and 93,431 classes are data sets, and take shared memory that no

@@ -9,7 +9,15 @@
 
 #include "losskit/backend/cuda.cuh"
 #include "losskit/backend/half.cuh"
+#include "losskit/backend/thrust.hpp"
 #include "losskit/losskit.hpp"
+
+// The stored types of a unit's tests. TYPE is one; without it, all four (./dev gpu compiles them side by side).
+#ifdef TYPE
+#define TYPES TYPE
+#else
+#define TYPES float, double, __half, __nv_bfloat16
+#endif
 
 namespace test {
 
@@ -17,6 +25,17 @@ using namespace losskit;
 
 inline std::size_t size(idx n) { return static_cast<std::size_t>(n); }
 inline void ok(cudaError_t status) { REQUIRE_MESSAGE(status == cudaSuccess, cudaGetErrorString(status)); }
+
+// f(backend) for each backend of the device: cuda, and Thrust on its CUDA system. Both run the same kernels.
+template <class F>
+void each_backend(F const& f) {
+  auto const by = [&](auto const& gpu) {
+    INFO("on " << gpu.name);
+    f(gpu);
+  };
+  by(on::cuda<>{});
+  by(on::thrust<::thrust::cuda::tag>{});
+}
 
 // n numbers on the device, `offset` of them past an allocation's start, then a guard.
 template <class T>

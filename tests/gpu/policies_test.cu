@@ -22,15 +22,16 @@ void compare_fused(L const& loss) {
     Report const expected =
         loss_and_gradient(on::serial{}, loss, Batch(MatrixView<double const>{p.exact.data(), rows, cols, cols}, p.labels),
                           MatrixView<double>{truth.data(), rows, cols, cols}, view(memory));
-    OnDevice<float> cosines(p.cosines);
-    OnDevice<std::int64_t> labels(p.labels);
-    on::cuda const gpu{};
-    OnDevice<std::byte> workspace(static_cast<idx>(workspace_bytes<float>(gpu, rows, cols, Placement::in_place)));
-    auto const c = cosines.matrix(rows, cols, cols);
-    Batch const batch(MatrixView<float const, device>(c), VectorView<std::int64_t const, device>(labels.view()));
-    Report const report = read(gpu, loss_and_gradient(gpu, loss, batch, c, workspace.view()));
-    CHECK(report.loss == doctest::Approx(expected.loss).epsilon(1e-5));
-    CHECK(test::apart(cosines.get(), truth, rows, cols, cols) <= 64);
+    each_backend([&](auto const& gpu) {
+      OnDevice<float> cosines(p.cosines);
+      OnDevice<std::int64_t> labels(p.labels);
+      OnDevice<std::byte> workspace(static_cast<idx>(workspace_bytes<float>(gpu, rows, cols, Placement::in_place)));
+      auto const c = cosines.matrix(rows, cols, cols);
+      Batch const batch(MatrixView<float const, device>(c), VectorView<std::int64_t const, device>(labels.view()));
+      Report const report = read(gpu, loss_and_gradient(gpu, loss, batch, c, workspace.view()));
+      CHECK(report.loss == doctest::Approx(expected.loss).epsilon(1e-5));
+      CHECK(test::apart(cosines.get(), truth, rows, cols, cols) <= 64);
+    });
   }
 }
 // The losses: each margin, then each rest rule and each objective beside ArcMargin.

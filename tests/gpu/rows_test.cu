@@ -1,6 +1,5 @@
 // The calls of a margin softmax on a GPU beyond their numbers at each length of row (calls_test.cu): long rows, graphs, bad input.
 #include "compare.cuh"
-#include "losskit/backend/thrust.hpp"
 
 using namespace test;
 
@@ -24,17 +23,6 @@ TEST_CASE("scales of the rows, and scales too large for one shift") {
     compare<float>(MarginSoftmax{ArcMargin{0.5}, 200.0}, 4, cols);
     compare<float>(MarginSoftmax{ArcMargin{0.5}, 32.0, FocalLoss{2}, HardNegatives{0.2}}, 4, cols);
   }
-}
-
-TEST_CASE("Thrust on CUDA, by default and on a stream of its policy's") {
-  MarginSoftmax const loss{ArcMargin{0.5}, 32.0};
-  cudaStream_t stream;
-  ok(cudaStreamCreate(&stream));  // waits for the default stream, which fills the memory
-  for (idx cols : {33, 5000, 40000}) {
-    compare<float>(loss, 5, cols, 0, 0, 0, {}, on::thrust<::thrust::cuda::tag>{});
-    compare<float>(loss, 5, cols, 0, 0, 0, {}, on::thrust{::thrust::cuda::par.on(stream)});
-  }
-  ok(cudaStreamDestroy(stream));
 }
 
 TEST_CASE("every reduction") {

@@ -64,6 +64,19 @@ inline __device__ void wait_copies_of_lane() {
 #endif
 }
 
+// A sum of another block's, by words of 8 bytes: a copy of the whole through its address is compiled to one load a byte. Slots are aligned
+// and a multiple of 16 bytes long, so that the last word is theirs too.
+template <class X>
+__device__ X read_in_words(void const* there) {
+  constexpr int count = (sizeof(X) + 7) / 8;
+  std::uint64_t words[count];
+#pragma unroll
+  for (int i = 0; i < count; ++i) words[i] = static_cast<std::uint64_t const*>(there)[i];
+  X x;
+  memcpy(&x, words, sizeof(X));
+  return x;
+}
+
 struct WarpGroup {
   static constexpr int lanes = 32, warps = 1;
   unsigned char* memory;  // of the warp
@@ -126,13 +139,13 @@ struct BlockGroup {
   template <class X>
   __device__ X* block_slot(int k) const { return reinterpret_cast<X*>(shared->block_slots + k * largest); }
   template <class X>
-  __device__ X const* peer_slot(int k, int b) const {
+  __device__ X of_block(int k, int b) const {
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
     std::uint64_t there;
     asm("mapa.u64 %0, %1, %2;" : "=l"(there) : "l"(reinterpret_cast<std::uint64_t>(block_slot<X>(k))), "r"(b));
-    return reinterpret_cast<X const*>(there);
+    return read_in_words<X>(reinterpret_cast<void const*>(there));
 #else
-    return block_slot<X>(k);
+    return *block_slot<X>(k);
 #endif
   }
 
@@ -174,7 +187,7 @@ struct GridGroup : BlockGroup<Lanes> {
   template <class X>
   __device__ X* block_slot(int k) const { return reinterpret_cast<X*>(meetings[number].block_slots + k * Base::largest); }
   template <class X>
-  __device__ X const* peer_slot(int k, int b) const { return reinterpret_cast<X const*>(meetings[b].block_slots + k * Base::largest); }
+  __device__ X of_block(int k, int b) const { return read_in_words<X>(meetings[b].block_slots + k * Base::largest); }
 };
 
 // --- kernels: f(team, i) for every row ---------------------------------------------------------------------------------------

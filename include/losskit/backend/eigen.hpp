@@ -4,7 +4,7 @@
 //   on::eigen{openmp{}}        OpenMP's threads (executor/openmp.hpp)
 //   on::eigen{your_pool}       anything with concurrency() and run(tasks, f) (executor/one_thread.hpp)
 //
-// Memory is prefetched ahead of the row being read. A gradient out of place of 32 MiB or more is kept in buffers, two rows a task, and
+// Memory is prefetched ahead of the row being read. A gradient out of place of 32 MiB or more is kept in a buffer of a row a task, and
 // then written by non-temporal stores past the caches, which saves reading its lines first; one that accumulates is kept there too and
 // added. Results below the smallest normal number are 0 (FlushTiny).
 #pragma once
@@ -37,7 +37,7 @@ class eigen {
 
   template <class T>
   std::size_t scratch_bytes(idx rows, idx cols, Placement placement) const {
-    return needs_buffers<T>(rows, cols, placement) ? static_cast<std::size_t>(concurrency()) * 2 * row_bytes<T>(cols) : 0;
+    return needs_buffers<T>(rows, cols, placement) ? static_cast<std::size_t>(concurrency()) * row_bytes<T>(cols) : 0;
   }
 
   template <class T, class F>
@@ -62,8 +62,7 @@ class eigen {
     executor_.run(tasks, [&](idx task) {
       FlushTiny const flush;
       auto own = plan;
-      for (int k = 0; buffered && k < 2; ++k)
-        own.buffers[k] = reinterpret_cast<T*>(scratch + static_cast<std::size_t>(2 * task + k) * row_bytes<T>(cols));
+      if (buffered) own.buffer = reinterpret_cast<T*>(scratch + static_cast<std::size_t>(task) * row_bytes<T>(cols));
       Team team(own);
       for (idx i = rows * task / tasks; i < rows * (task + 1) / tasks; ++i) f(team, i);
       team.finish_waiting();
@@ -111,7 +110,7 @@ class eigen {
  private:
   // In numbers: below worth_a_thread one task; band: rows or columns of a product's task. In bytes: prefetch_bytes, the distance that
   // covers memory's latency (lines prefetched much earlier may be evicted before they are used); past_caches and half_a_cache.
-  static constexpr idx worth_a_thread = 1 << 14, band = 512, prefetch_bytes = 3 << 10;
+  static constexpr idx worth_a_thread = 1 << 14, band = 512, prefetch_bytes = 6 << 10;
   static constexpr std::size_t past_caches = std::size_t(32) << 20, half_a_cache = std::size_t(1) << 20;
 
   // At least 1: a pool without threads of its own may return 0, and the caller's thread works.

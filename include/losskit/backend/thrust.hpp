@@ -1,5 +1,4 @@
-// thrust: the same rows as tasks of Thrust, on whichever of its systems. Needs CCCL 3 or later (a CUDA toolkit's include/cccl, or
-// the wheel nvidia-cuda-cccl), put on the include path before /usr/include, where Debian keeps a Thrust that is too old.
+// thrust: the same rows as tasks of Thrust, on whichever of its systems (backend/thrust_system.hpp).
 //
 //   losskit::on::thrust{}                           the device system that THRUST_DEVICE_SYSTEM names
 //   losskit::on::thrust<::thrust::omp::tag>{}       a named one; include its <thrust/system/omp/execution_policy.h>
@@ -9,18 +8,10 @@
 // many lanes on a row, with products of Thrust's own in place of cuBLAS (slow: a thread an element); a call enqueues and returns a Pending.
 // A host's system compiled by nvcc is for tests: a row is one thread's there, number by number.
 //
-// Thrust's own default is CUDA. Without nvcc this header makes it CPP, unless THRUST_DEVICE_SYSTEM is set.
+// Thrust's own vectors and pointers are views with adapt/thrust.hpp.
 #pragma once
-#if !defined(__CUDACC__) && !defined(THRUST_DEVICE_SYSTEM)
-#define THRUST_DEVICE_SYSTEM THRUST_DEVICE_SYSTEM_CPP
-#endif
-#include <thrust/detail/config.h>
-#include <thrust/version.h>
-#if THRUST_VERSION < 300000
-#error "losskit: this Thrust is too old: put the include folder of CCCL 3 or later first (-isystem <cuda>/include/cccl)"
-#elif !defined(__CUDACC__) && THRUST_DEVICE_SYSTEM == THRUST_DEVICE_SYSTEM_CUDA
-#error "losskit: Thrust's device system is CUDA, which needs nvcc: set THRUST_DEVICE_SYSTEM, or include this header first"
-#else
+#include "losskit/backend/thrust_system.hpp"
+#if defined(LOSSKIT_HAS_THRUST)
 #include <thrust/execution_policy.h>
 #include <thrust/for_each.h>
 #include <thrust/iterator/counting_iterator.h>

@@ -3,6 +3,7 @@
 #include <concepts>
 #include <cstddef>
 #include <type_traits>
+#include <utility>
 
 #include "losskit/core/config.hpp"
 #include "losskit/core/expects.hpp"
@@ -63,8 +64,8 @@ struct as_view<VectorView<T, S>> {
 };
 // Whatever has data() and size() over plain numbers: std::vector, std::array, std::span.
 template <class X>
-  requires requires(X& x) { { x.size() } -> std::convertible_to<std::size_t>; { *x.data() }; typename X::iterator; } &&
-           (!requires { X::IsRowMajor; })
+  requires requires(X& x) { { x.size() } -> std::convertible_to<std::size_t>; typename X::iterator; } &&
+           std::is_pointer_v<decltype(std::declval<X&>().data())> && (!requires { X::IsRowMajor; })
 struct as_view<X> {
   static constexpr bool borrowed = requires { typename X::element_type; };  // std::span
   template <class V>

@@ -11,7 +11,7 @@
 //   swap(x, d)                 x of the lane whose number differs in bit d, in the same warp
 //   first(x)                   x of the warp's first lane
 //   warp_slot<X>(k)            one of warps + 1 slots in the block's shared memory, of a size for any X
-//   block_slot<X>(k), k = 0, 1   one of two slots that the other blocks see too; peer_slot<X>(k, b) is that of block b
+//   block_slot<X>(k), k = 0, 1   one of two slots that the other blocks see too; of_block<X>(k, b): what block b has in it
 // and, where Keeps:
 //   room<P>()                  shared memory of the block for its part of a row, as packs
 //   copy_async(to, from)       starts a copy of 16 bytes into the room; wait_copies(): waits for those of this lane
@@ -51,8 +51,8 @@ class LanesTogether : public Group {
         if (lane == 0) *this->template block_slot<X>(turn_) = x;
         this->sync_blocks();
         if (lane == 0) {
-          x = *this->template peer_slot<X>(turn_, 0);
-          for (int b = 1; b < this->blocks(); ++b) x.add(*this->template peer_slot<X>(turn_, b));
+          x = this->template of_block<X>(turn_, 0);
+          for (int b = 1; b < this->blocks(); ++b) x.add(this->template of_block<X>(turn_, b));
           *all = x;
         }
       }

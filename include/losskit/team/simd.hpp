@@ -38,7 +38,7 @@ class SimdTeam {
 
   struct Plan {
     Writes writes = Writes::assign;
-    T* buffers[2] = {};      // in which e is kept, n numbers each, row by row in turn; null: in the gradient itself (assign only)
+    T* buffer = nullptr;     // in which e is kept, n numbers, each row's in the place of the one before; null: in the gradient (assign only)
     bool apart = false;      // the gradient lies apart from the cosines: prefetch its memory too
     bool pipelined = false;  // scale a row while the next one is read: memory and arithmetic then work at the same time
     idx ahead = 0;           // prefetch distance in elements, from the row's reads
@@ -142,8 +142,7 @@ class SimdTeam {
   }
 
   T* keep(T* g) {
-    turn_ = !turn_;
-    if (plan_.buffers[turn_]) return plan_.buffers[turn_];
+    if (plan_.buffer) return plan_.buffer;
     if (plan_.apart) filled_ = g;
     return g;
   }
@@ -154,7 +153,10 @@ class SimdTeam {
     bool const here = y >= 0 && y < n;
     waiting_ = {kept, g, n, 0, here ? y : -1, {end.factor, end.slope, end.uniform}, Adds};
     if (plan_.writes == Writes::accumulate && here) waiting_.end.slope += g[y];
-    if (plan_.writes == Writes::stream) waiting_.aligned = aligned_from(g, n);
+    if (plan_.writes == Writes::stream) {
+      waiting_.aligned = aligned_from(g, n);
+      write_ends();
+    }
     if (!plan_.pipelined) finish_waiting();
   }
 
@@ -345,7 +347,7 @@ class SimdTeam {
     LOSSKIT_INLINE void operator()(At_ const& at) const {
       if constexpr (writes == Writes::assign) at.store(g_, end_.of(at.load(kept_)));
       else if constexpr (writes == Writes::accumulate) at.add(g_, end_.of(at.load(kept_)));
-      else if constexpr (std::is_same_v<At_, At>) {  // the ends of a streamed row are left to end_waiting
+      else if constexpr (std::is_same_v<At_, At>) {  // the ends of a streamed row are written already
         if (idx const j = at.j + aligned_; j + W <= n_) end_.of(P::load(kept_ + j)).stream(g_ + j);
       }
     }
@@ -377,16 +379,19 @@ class SimdTeam {
     }
   }
 
-  void end_waiting() {
+  // Both ends of a streamed row, which no whole packet covers. At once: the next row's e takes the place of this one's packet by packet
+  // from the row's start, and these ends are behind.
+  void write_ends() {
     Waiting const& w = waiting_;
-    if (w.g && plan_.writes == Writes::stream) {  // both ends, which no whole packet covers
-      auto const write = [&w](idx j) {
-        w.g[j] = w.adds ? multiply_add(w.end.factor, w.kept[j], w.end.uniform) : product(w.end.factor, w.kept[j]);
-      };
-      for (idx j = 0; j < w.aligned; ++j) write(j);
-      for (idx j = w.aligned + (w.n - w.aligned) / W * W; j < w.n; ++j) write(j);
-    }
-    if (w.g && w.y >= 0) w.g[w.y] = w.end.slope;
+    auto const write = [&w](idx j) {
+      w.g[j] = w.adds ? multiply_add(w.end.factor, w.kept[j], w.end.uniform) : product(w.end.factor, w.kept[j]);
+    };
+    for (idx j = 0; j < w.aligned; ++j) write(j);
+    for (idx j = w.aligned + (w.n - w.aligned) / W * W; j < w.n; ++j) write(j);
+  }
+
+  void end_waiting() {
+    if (waiting_.g && waiting_.y >= 0) waiting_.g[waiting_.y] = waiting_.end.slope;
     waiting_ = {};
   }
   static idx aligned_from(T const* g, idx n) {
@@ -397,7 +402,6 @@ class SimdTeam {
   Plan plan_;
   Waiting waiting_;
   T* filled_ = nullptr;  // what a pass over a row fills, where it is to be prefetched
-  int turn_ = 0;
 };
 
 }  // namespace losskit::inline LOSSKIT_ISA

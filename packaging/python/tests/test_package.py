@@ -30,7 +30,8 @@ def run(*command, timeout=120, **more):
 
 def test_it_is_the_installed_one():
     assert not Path(losskit.__file__).is_relative_to(repository / "packaging")
-    version = re.search(r"project\(losskit VERSION ([0-9.]+)", (repository / "CMakeLists.txt").read_text())[1]
+    header = (repository / "include/losskit/core/version.hpp").read_text()
+    version = ".".join(re.search(rf"LOSSKIT_VERSION_{part} (\d+)", header)[1] for part in ("MAJOR", "MINOR", "PATCH"))
     from importlib.metadata import requires, version as installed
 
     assert losskit.__version__ == installed("losskit") == version

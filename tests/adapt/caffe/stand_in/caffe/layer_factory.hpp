@@ -1,0 +1,1 @@
+#include "caffe/stand_in.hpp"
