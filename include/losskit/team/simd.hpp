@@ -7,7 +7,8 @@
 // The range checks of packets may miss a NaN: it needs no clamp, and it makes the sum of e NaN, which triggers an exact recount
 // (count_non_finite in row/row.hpp).
 //
-// A team may be pipelined: a row is scaled into the gradient lane by lane while the next row is read.
+// A team may be pipelined: e is kept, and a row is scaled into the gradient lane by lane while the next row is read, so that memory and
+// arithmetic work at the same time. The bits are those of one after the other.
 #pragma once
 #include <cmath>
 #include <cstdint>
