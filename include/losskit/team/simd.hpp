@@ -39,7 +39,7 @@ class SimdTeam {
 
   struct Plan {
     Writes writes = Writes::assign;
-    T* buffer = nullptr;     // in which e is kept, n numbers, each row's in the place of the one before; null: in the gradient (assign only)
+    T* buffer = nullptr;     // in which e is kept, n numbers, each row's in place of the one before; null: in the gradient (assign only)
     bool apart = false;      // the gradient lies apart from the cosines: prefetch its memory too
     bool pipelined = false;  // scale a row while the next one is read: memory and arithmetic then work at the same time
     idx ahead = 0;           // prefetch distance in elements, from the row's reads
