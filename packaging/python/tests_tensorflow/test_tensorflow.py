@@ -250,6 +250,14 @@ def test_the_example_runs():
     assert done.returncode == 0 and "apart" in done.stdout, done.stdout + done.stderr
 
 
+def test_the_code_of_the_readme():
+    part = (REPOSITORY / "README.md").read_text().split("### TensorFlow\n", 1)[1].split("\n#", 1)[0]
+    (block,) = re.findall(r"^```py\n(.*?)^```", part, re.MULTILINE | re.DOTALL)
+    (printed,) = re.findall(r"# prints (.*)", block)
+    run = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0 and printed in run.stdout, run.stdout + run.stderr
+
+
 def test_the_operators_need_tensorflow_and_losskit_alone():
     library = Path(losskit.__file__).parent / "lib" / "liblosskit_tensorflow.so"
     out = subprocess.run(["readelf", "-d", str(library)], capture_output=True, text=True, check=True).stdout
