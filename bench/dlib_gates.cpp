@@ -30,7 +30,8 @@ Row compare(long rows, long classes, long width, int rounds, Gate gate) {
   theirs.subnet().layer_details().set_num_outputs(classes);
   ours.subnet().layer_details().set_num_outputs(classes);
   std::vector<dlib::matrix<float>> samples;
-  for (long i = 0; i < rows; ++i) samples.push_back(dlib::matrix_cast<float>(dlib::gaussian_randm(width, 1, static_cast<unsigned long>(i))));
+  for (unsigned long i = 0; i < static_cast<unsigned long>(rows); ++i)
+    samples.push_back(dlib::matrix_cast<float>(dlib::gaussian_randm(width, 1, i)));
   dlib::resizable_tensor x;
   theirs.to_tensor(samples.begin(), samples.end(), x);
   ours.to_tensor(samples.begin(), samples.end(), x);

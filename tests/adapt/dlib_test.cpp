@@ -301,7 +301,8 @@ TEST_CASE("what is saved is read: the same outputs, losses and options, and the 
   std::ostringstream printed, xml;
   printed << other;
   dlib::net_to_xml(other, xml);
-  CHECK(printed.str().find("loss_margin\t (margin=ArcMargin(rule=Monotone, gradient=Exact), objective=CrossEntropy, rest=PlainRest, scale=11") != std::string::npos);
+  CHECK(printed.str().find("loss_margin\t (margin=ArcMargin(rule=Monotone, gradient=Exact), objective=CrossEntropy, rest=PlainRest, "
+                           "scale=11)") != std::string::npos);
   CHECK(xml.str().find("<cosine_fc num_outputs='10'") != std::string::npos);
 
   // clean() drops what is between forward and backward, nothing else.

@@ -8,8 +8,9 @@
 
 namespace losskit {
 
+// Whatever is dense. (Not by its base: a VectorBlock has a Block's.)
 template <class X>
-  requires std::is_base_of_v<Eigen::DenseBase<X>, X>
+  requires std::is_same_v<typename X::StorageKind, Eigen::Dense> && requires { X::IsRowMajor; }
 struct as_view<X> {
   static_assert(bool(X::IsRowMajor) || bool(X::IsVectorAtCompileTime),
                 "losskit: this matrix is column-major; declare it Eigen::RowMajor, one sample a row");

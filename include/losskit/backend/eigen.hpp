@@ -94,7 +94,8 @@ class eigen {
   template <class T>
   void product(MatrixView<T const> a, bool a_transposed, MatrixView<T const> b, bool b_transposed, MatrixView<T> c, T beta) const {
     bool const tall = c.rows >= c.cols;
-    idx const length = tall ? c.rows : c.cols, tasks = (length + band - 1) / band;
+    idx const length = tall ? c.rows : c.cols, band = std::clamp((length + 3) / 4, narrowest_band, widest_band);
+    idx const tasks = (length + band - 1) / band;
     executor_.run(tasks, [=](idx task) {
       idx const from = task * band, count = std::min(band, length - from);
       auto const out = tall ? MatrixView<T>{c.row(from), count, c.cols, c.stride} : MatrixView<T>{c.data + from, c.rows, count, c.stride};
@@ -108,9 +109,10 @@ class eigen {
   }
 
  private:
-  // In numbers: below worth_a_thread one task; band: rows or columns of a product's task. In bytes: prefetch_bytes, the distance that
+  // In numbers: below worth_a_thread one task; bands: rows or columns of a product's task, each of which packs the whole other side, so
+  // that narrow ones cost time: a twentieth at 128, a fifth at 64. In bytes: prefetch_bytes, the distance that
   // covers memory's latency (lines prefetched much earlier may be evicted before they are used); past_caches and half_a_cache.
-  static constexpr idx worth_a_thread = 1 << 14, band = 512, prefetch_bytes = 6 << 10;
+  static constexpr idx worth_a_thread = 1 << 14, narrowest_band = 128, widest_band = 512, prefetch_bytes = 6 << 10;
   static constexpr std::size_t past_caches = std::size_t(32) << 20, half_a_cache = std::size_t(1) << 20;
 
   // At least 1: a pool without threads of its own may return 0, and the caller's thread works.

@@ -106,6 +106,7 @@ auto view(X&& x) {
 template <class X>
 auto matrix(X&& x, idx rows, idx cols) {
   auto const v = view(static_cast<X&&>(x));
+  static_assert(requires { v.size; }, "losskit: this is a matrix already; pass it as it is");
   bool const product_is_small = rows >= 0 && cols >= 0 && (cols == 0 || rows <= v.size / cols);
   if (!product_is_small || v.size != rows * cols)
     fail<ShapeError>("matrix: %lld x %lld does not fit %lld elements", static_cast<long long>(rows),

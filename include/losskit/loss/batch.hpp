@@ -33,12 +33,17 @@ struct Batch {
 
   template <class C, class Y>
   LOSSKIT_INLINE Batch(C&& cosines_, Y&& labels_)
-      : cosines(matrix_only(view(static_cast<C&&>(cosines_)))), labels(view(static_cast<Y&&>(labels_))) {}
+      : cosines(matrix_only(view(static_cast<C&&>(cosines_)))), labels(vector_only(view(static_cast<Y&&>(labels_)))) {}
 
  private:
   template <class V>
   LOSSKIT_INLINE static auto matrix_only(V v) {
     static_assert(requires { v.stride; }, "losskit: cosines must be a matrix, one sample a row: matrix(cosines, rows, cols)");
+    return v;
+  }
+  template <class V>
+  LOSSKIT_INLINE static auto vector_only(V v) {
+    static_assert(!requires { v.stride; }, "losskit: labels must be a vector, one a sample");
     return v;
   }
 };
