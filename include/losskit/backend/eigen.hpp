@@ -89,8 +89,8 @@ class eigen {
   template <class R>
   R given(R const* p) const { return *p; }
 
-  // c = op(a) op(b) + beta c, op the transpose where asked. Each task owns a band of c, whose size the shape alone decides, so that the bits do
-  // not depend on the threads. Eigen packs its operands into at most 2 MiB a thread.
+  // c = op(a) op(b) + beta c, op the transpose where asked. Each task owns a band of c, whose size the shape alone decides, so that the
+  // bits do not depend on the threads. Eigen packs its operands into at most 2 MiB a thread.
   template <class T>
   void product(MatrixView<T const> a, bool a_transposed, MatrixView<T const> b, bool b_transposed, MatrixView<T> c, T beta) const {
     bool const tall = c.rows >= c.cols;
