@@ -389,6 +389,8 @@ TEST_CASE("bad input is a dlib::error with losskit's text; nothing is written, a
   below.gradient = -5;
   refused([&] { wing.compute_loss_value_and_gradient(below.output, truths.begin(), below); }, {"truth of sample 2", "1 x 7", "7 x 1"});
   CHECK(all_are(below.gradient, -5));
+  truths[2] = dlib::zeros_matrix<float>(6, 1);
+  refused([&] { wing.compute_loss_value_and_gradient(below.output, truths.begin(), below); }, {"truth of sample 2", "6 x 1", "7 x 1"});
   refused([&] { wing.compute_loss_value_and_gradient(pictures.output, truths.begin(), pictures); }, {"7 x 2 x 3", "1 channels"});
 }
 

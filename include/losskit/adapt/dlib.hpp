@@ -22,6 +22,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cmath>
 #include <cstddef>
 #include <cstring>
@@ -43,13 +44,18 @@
 
 namespace losskit::inline LOSSKIT_ISA::adapt::inline dlib_layers {
 
-// dlib's threads as an Executor. A task of the pool that asks for it again runs alone, in its own thread.
+// dlib's threads as an Executor. A task of the pool that asks for it again runs alone, in its own thread. Each thread of the pool is
+// given one piece of work, from which it takes task after task: dlib hands pieces over one by one, with a wake-up each.
 struct dlib_threads {
   int concurrency() const { return static_cast<int>(dlib::default_thread_pool().num_threads_in_pool()); }
   template <class F>
   void run(idx tasks, F f) const {
-    if (tasks == 1) return f(0);
-    dlib::parallel_for(0, static_cast<long>(tasks), [&](long t) { f(t); });
+    long const workers = static_cast<long>(std::min<idx>(concurrency(), tasks));
+    std::atomic<idx> next{0};
+    auto const work = [&](long) {
+      for (idx t = next++; t < tasks; t = next++) f(t);
+    };
+    workers <= 1 ? work(0) : dlib::parallel_for(0, workers, work, 1);
   }
 };
 
