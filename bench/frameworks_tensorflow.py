@@ -51,7 +51,8 @@ def measure(smoke):
     values = {name: case() for name, case in cases.items()}
     assert max(values.values()) - min(values.values()) < 1e-4 * values["losskit"], values  # the same work
     times = race(cases, rounds)
-    for name, of in (("graph", "its graph (tf.function)"), ("scattered", "the margin scattered (tf.function)"), ("xla", "its graph by XLA (jit_compile)")):
+    for name, of in (("graph", "its graph (tf.function)"), ("scattered", "the margin scattered (tf.function)"),
+                     ("xla", "its graph by XLA (jit_compile)")):
         show("AM-softmax over cosines, both ways", shape, ratio(times, name, "losskit"), f"time of {of}", 2, 5)
 
 

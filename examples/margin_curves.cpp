@@ -17,7 +17,7 @@ struct Curve {
   std::string name;
   std::vector<double> psi;  // at theta = 0 .. pi, `points` of them
 };
-constexpr int points = 721;
+constexpr int points = 361;
 double theta_of(int i) { return std::numbers::pi * i / (points - 1); }
 
 template <class M>
@@ -54,22 +54,24 @@ void panel(char const* title, Window const& w, std::vector<Curve> const& curves)
 }  // namespace
 
 int main() {
-  std::printf("set terminal svg size 1380,620 font 'DejaVu Sans,12' background '#ffffff'\n"
+  std::printf("set terminal svg size 1380,660 font 'DejaVu Sans,12' background '#ffffff'\n"
               "set border 3 linecolor '#888888'\nset tics nomirror textcolor '#444444'\nset grid linecolor '#e8e8e8' linetype 1\n"
-              "set xlabel 'angle to the true class, theta, degrees' textcolor '#444444'\n"
-              "set ylabel 'psi(theta)' textcolor '#444444'\nset key below left maxcols 2 reverse Left samplen 3 spacing 1.25 textcolor '#222222'\n"
+              "set xlabel 'theta, the angle to the true class, degrees' textcolor '#444444' offset 0,0.4\n"
+              "set ylabel 'psi(theta)' textcolor '#444444'\nset bmargin 12\n"
+              "set key below left maxcols 1 reverse Left samplen 3 spacing 1.25 textcolor '#222222'\n"
               "set multiplot layout 1,3\n");
   panel("margins", {0, 180, -3.4, 1.15},
         {curve("no margin, cos(theta)", NoMargin{}), curve("CosMargin, m = 0.35", CosMargin{}), curve("ArcMargin, m = 0.5", ArcMargin{}),
          curve("SphereMargin, m = 4", SphereMargin{}), curve("CombinedMargin, 1, 0.3, 0.2", CombinedMargin{}),
          curve("Annealed, lambda = 5", Annealed<>{})});
-  panel("ArcMargin, m = 0.5: the rules where theta + m passes pi", {130, 180, -1.3, -0.55},
+  panel("ArcMargin, m = 0.5: the rules past pi", {130, 180, -1.3, -0.55},
         {curve("no margin", NoMargin{}), curve("Monotone", ArcMargin{}), curve("NoRule", ArcMargin<NoRule>{}),
          curve("LegacyLinear", ArcMargin<LegacyLinear>{}), curve("ContinuousLinear", ArcMargin<ContinuousLinear>{}),
          curve("FallToCosine", ArcMargin<FallToCosine>{}), curve("Clamp", ArcMargin<Clamp>{})});
   panel("Easy, and the rules of other margins", {0, 180, -1.4, 1.15},
         {curve("no margin", NoMargin{}), curve("ArcMargin, Easy", ArcMargin<Easy>{}), curve("CosMargin, Easy", CosMargin<Easy>{}),
          curve("CombinedMargin, NoRule", CombinedMargin<NoRule>{}),
-         curve("CombinedMargin, ContinuousLinear", CombinedMargin<ContinuousLinear>{}), curve("SphereMargin, Clamp", SphereMargin<Clamp>{})});
+         curve("CombinedMargin, ContinuousLinear", CombinedMargin<ContinuousLinear>{}),
+         curve("SphereMargin, Clamp", SphereMargin<Clamp>{})});
   std::printf("unset multiplot\n");
 }

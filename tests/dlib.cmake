@@ -9,17 +9,7 @@ endif()
 
 losskit_test_program(dlib_test adapt/dlib_test.cpp dlib::dlib)
 
-# The README's block ```cpp dlib, as a program.
-set(page "${PROJECT_SOURCE_DIR}/README.md")
-set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${page}")
-file(READ "${page}" text)
-if(NOT text MATCHES "```cpp dlib\n([^`]*)```")
-  message(FATAL_ERROR "README.md has no block ```cpp dlib")
-endif()
-file(CONFIGURE OUTPUT "${CMAKE_CURRENT_BINARY_DIR}/dlib_readme.cpp" @ONLY CONTENT [[
-#include <vector>
-
-@CMAKE_MATCH_1@
+losskit_readme_program(dlib_readme dlib [[
 int main() {
   std::srand(1);
   std::vector<dlib::matrix<float>> samples;
@@ -30,13 +20,10 @@ int main() {
   }
   return name_after_training(samples, labels) == labels[0] ? 0 : 1;
 }
-]])
-add_executable(dlib_readme "${CMAKE_CURRENT_BINARY_DIR}/dlib_readme.cpp")
+]] dlib::dlib)
 add_executable(dlib_example "${PROJECT_SOURCE_DIR}/examples/dlib/train.cpp")
-foreach(program IN ITEMS dlib_readme dlib_example)
-  target_link_libraries(${program} PRIVATE losskit_develop dlib::dlib)
-  losskit_test(${program} ${program})
-endforeach()
+target_link_libraries(dlib_example PRIVATE losskit_develop dlib::dlib)
+losskit_test(dlib_example dlib_example)
 add_custom_target(dlib_tests DEPENDS dlib_test dlib_readme dlib_example)
 
 # `./dev bench --frameworks` builds and runs it, nothing else does.

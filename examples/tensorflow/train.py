@@ -1,4 +1,4 @@
-"""Trains a small network with AM-softmax as a Keras layer of losskit's, and again with Additive-Margin-Softmax's own graph: one curve, twice.
+"""Trains a small network with AM-softmax as a Keras layer of losskit's, and again with Additive-Margin-Softmax's graph: one curve, twice.
 
     python examples/tensorflow/train.py [--steps 50]
 

@@ -144,7 +144,7 @@ void save_loss(L const& loss, std::ostream& out) {
   static_assert(std::is_trivially_copyable_v<L>);
   if constexpr (!PointLoss<L>)
     if constexpr (holds_addresses<std::remove_cvref_t<decltype(L::margin)>> || holds_addresses<std::remove_cvref_t<decltype(L::objective)>>)
-      fail<dlib::serialization_error>("losskit: AnyMargin and AnyObjective hold addresses and cannot be saved: name the policies' types");
+      fail<dlib::serialization_error>("losskit: AnyMargin and AnyObjective hold addresses and are not saved: give the loss its own types");
   std::string bytes(sizeof loss, '\0');
   std::memcpy(bytes.data(), &loss, sizeof loss);
   dlib::serialize(type_of<L>(), out);

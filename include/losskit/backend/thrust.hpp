@@ -119,7 +119,8 @@ struct ThrustProducts {
   template <class S>
   void product(cudaStream_t stream, MatrixView<S const, device> a, bool a_transposed, MatrixView<S const, device> b, bool b_transposed,
                MatrixView<S, device> c, computed<S> beta) const {
-    thrust_each(::thrust::cuda::par_nosync.on(stream), c.rows * c.cols, ProductElement<S, device>{a, b, c, a_transposed, b_transposed, beta});
+    thrust_each(::thrust::cuda::par_nosync.on(stream), c.rows * c.cols,
+                ProductElement<S, device>{a, b, c, a_transposed, b_transposed, beta});
   }
 };
 

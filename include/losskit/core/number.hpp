@@ -12,6 +12,8 @@
 //   multiply_add(a, b, c) rounds once where the instruction set can (`fuses`), else it is a * b + c
 //   fma(a, b, c)          rounds once on every machine; where !fuses it is a library call for each number: once a row only
 //
+// A test builds one unit at many levels and habits of fusing with each compiler, and compares the bits.
+//
 // Plain floats and doubles have product(a, b) in place of a * b wherever a sum may follow, and the same multiply_add.
 #pragma once
 #include <cmath>

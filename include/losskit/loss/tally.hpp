@@ -1,4 +1,5 @@
-// Sums over the rows of a batch, on any backend.
+// Sums over the rows of a batch, on any backend: in parts of 4096, each by the team that the backend has, then the parts in order. A
+// call leaves them, and its report, in the backend's memory: a host hands the report over, a device lets it be read later.
 #pragma once
 #include <cstddef>
 

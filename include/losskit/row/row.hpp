@@ -12,7 +12,11 @@
 // 4. finish   on any part: what was kept becomes the gradient
 //
 // Between them goes a RowState. A whole row is the four in one, its state in registers (loss/rows.hpp). Cut at multiples of the
-// team's block, parts that are opened one after the other give the bits of the whole row.
+// team's block, parts that are opened one after the other give the bits of the whole row. A device's row is never cut.
+//
+// What happens once a row is in double, whatever the stored type: psi, the objective, and the end of the row from its odds, with one
+// exponential that does not wait for the sum and one log1p that nothing waits for. The factor on e is taken apart where it alone would
+// leave the type's range, so that no gradient is lost while its row has one (lifted, below).
 #pragma once
 #include <cmath>
 #include <type_traits>

@@ -7,7 +7,8 @@
 // The range checks of packets may miss a NaN: it needs no clamp, and it makes the sum of e NaN, which triggers an exact recount
 // (count_non_finite in row/row.hpp).
 //
-// A team may be pipelined: a row is scaled into the gradient lane by lane while the next row is read.
+// A team may be pipelined: e is kept, and a row is scaled into the gradient lane by lane while the next row is read, so that memory and
+// arithmetic work at the same time. The bits are those of one after the other.
 #pragma once
 #include <cmath>
 #include <cstdint>
@@ -38,7 +39,7 @@ class SimdTeam {
 
   struct Plan {
     Writes writes = Writes::assign;
-    T* buffer = nullptr;     // in which e is kept, n numbers, each row's in the place of the one before; null: in the gradient (assign only)
+    T* buffer = nullptr;     // in which e is kept, n numbers, each row's in place of the one before; null: in the gradient (assign only)
     bool apart = false;      // the gradient lies apart from the cosines: prefetch its memory too
     bool pipelined = false;  // scale a row while the next one is read: memory and arithmetic then work at the same time
     idx ahead = 0;           // prefetch distance in elements, from the row's reads

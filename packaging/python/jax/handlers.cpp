@@ -325,7 +325,8 @@ ffi::Error advance(ffi::ThreadPool pool, In value, In counts, In cosines, In lab
     Doubles const before("state", value);
     bool const one = before.values.size() == 1 && size_of(*next_value) == 1 && next_value->element_type() == value.element_type();
     for (In const& two : {counts, *next_counts})
-      if (!one || size_of(two) != 2 || two.element_type() != ffi::S32) refuse("ShapeError", "a state is one number and two counts of int32");
+      if (!one || size_of(two) != 2 || two.element_type() != ffi::S32)
+        refuse("ShapeError", "a state is one number and two counts of int32");
     auto state = sized<losskit_state>();
     state.value = before.values[0];
     state.steps = counts.typed_data<int32_t>()[0];

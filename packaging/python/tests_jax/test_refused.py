@@ -121,7 +121,8 @@ def test_point_losses():
     x, t = points()
     for error, a, b, more in ((losskit.ShapeError, x, t[:2], {}), (losskit.ShapeError, x, t.reshape(4, 3), {}),
                               (losskit.WrongTypeError, x.astype(int), t, {}), (losskit.ShapeError, x, t, {"weights": jnp.ones(3)}),
-                              (losskit.ParameterError, x, t, {"reduction": "middle"}), (losskit.WrongTypeError, x, t, {"loss": "MarginSoftmax"}),
+                              (losskit.ParameterError, x, t, {"reduction": "middle"}),
+                              (losskit.WrongTypeError, x, t, {"loss": "MarginSoftmax"}),
                               (refusals(), x, t, {"weights": -jnp.ones((3, 4))})):
         with pytest.raises(error):
             jax.block_until_ready(lj.point_loss(**{"loss": "WingLoss", "prediction": a, "truth": b, **more}))
@@ -163,8 +164,11 @@ def test_a_handler_checks_for_itself():
                                                        jnp.ones((5, 3)), jnp.ones(6), jnp.ones(5))),
                        (r"ShapeError", lambda: handler("point_loss", [((), np.float64)], c, c[:3], jnp.zeros(0), policy="WingLoss",
                                                        reduction=np.int32(0))),
+                       (r"ShapeError: truth", lambda: handler("point_loss", [((), np.float64)], c, c[..., None], jnp.zeros(0),
+                                                              policy="WingLoss", reduction=np.int32(0))),
                        (r"ShapeError", lambda: handler("advance", [((1,), np.float64), ((3,), np.int32)], jnp.ones(1),
-                                                       jnp.zeros(2, np.int32), c, y, policy="AdaCosScale(classes=5)", ignore=np.int64(-1)))):
+                                                       jnp.zeros(2, np.int32), c, y, policy="AdaCosScale(classes=5)",
+                                                       ignore=np.int64(-1)))):
         with pytest.raises(refusals(), match=says):
             jax.block_until_ready(call())
         again = of_loss(c, y)

@@ -215,7 +215,8 @@ def test_gradients_that_there_are_not():
 
 def test_empty_and_small():
     for rows, classes in ((0, 3), (1, 1), (2, 1)):
-        value, gradient = value_and_gradient(lambda c: lt.margin_loss(lt.ARCFACE, c, tf.zeros(c.shape[0], tf.int32)), tf.zeros((rows, classes)))
+        f = lambda c: lt.margin_loss(lt.ARCFACE, c, tf.zeros(c.shape[0], tf.int32))  # noqa: E731
+        value, gradient = value_and_gradient(f, tf.zeros((rows, classes)))
         assert np.isfinite(value) and gradient.shape == (rows, classes) and np.isfinite(gradient).all()
     for shape in ((), (0,), (5,), (2, 0, 3), (2, 3, 4)):
         x = tf.fill(shape, 0.5)
@@ -244,8 +245,17 @@ def test_a_graph_serves_any_batch():
 
 
 def test_the_example_runs():
-    done = subprocess.run([sys.executable, str(REPOSITORY / "examples" / "tensorflow" / "train.py")], capture_output=True, text=True, timeout=300)
+    program = REPOSITORY / "examples" / "tensorflow" / "train.py"
+    done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0 and "apart" in done.stdout, done.stdout + done.stderr
+
+
+def test_the_code_of_the_readme():
+    part = (REPOSITORY / "README.md").read_text().split("### TensorFlow\n", 1)[1].split("\n#", 1)[0]
+    (block,) = re.findall(r"^```py\n(.*?)^```", part, re.MULTILINE | re.DOTALL)
+    (printed,) = re.findall(r"# prints (.*)", block)
+    run = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0 and printed in run.stdout, run.stdout + run.stderr
 
 
 def test_the_operators_need_tensorflow_and_losskit_alone():

@@ -12,19 +12,13 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <map>
-#include <memory>
-#include <mutex>
-#include <new>
 #include <optional>
-#include <shared_mutex>
-#include <sstream>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <tuple>
 #include <utility>
 
+#include "../common/call.hpp"
 #include "losskit/c/losskit.h"
 
 namespace losskit_torch {
@@ -32,57 +26,10 @@ namespace losskit_torch {
 using torch::headeronly::ScalarType;
 using torch::stable::Tensor;
 using Maybe = std::optional<Tensor>;
-
-// An error of losskit's, by the name that it has in Python: "losskit.ShapeError: ...". Through the stable ABI only a text gets out, so
-// that Python makes the type of it (_ops.py).
-template <class... Parts>
-[[noreturn]] void fail(char const* kind, Parts const&... parts) {
-  std::ostringstream text;
-  text << "losskit." << kind << ": ";
-  (text << ... << parts);
-  throw std::runtime_error(text.str());
-}
-
-void expect(losskit_status status) {
-  static constexpr char const* kinds[] = {
-      "",           "ParameterError", "ShapeError",   "StrideError",  "LabelError", "AliasError", "WrongMemoryError", "WorkspaceError",
-      "WrongTypeError", "VersionError", "InternalError"};
-  if (status == LOSSKIT_OK) return;
-  if (status == LOSSKIT_OUT_OF_MEMORY) throw std::bad_alloc();
-  fail(status < LOSSKIT_OUT_OF_MEMORY ? kinds[status] : kinds[10], losskit_last_error());
-}
-
-// --- policies --------------------------------------------------------------------------------------------------------------------
-
-// A policy, from its text. Each text is read once and its policy kept. When there are many, all are let go: an annealed margin, whose
-// number changes each step, makes a new text each time.
-class Policy {
- public:
-  explicit Policy(std::string_view text) : policy_(kept(text)) {}
-  losskit_policy const* get() const { return policy_.get(); }
-
- private:
-  using Shared = std::shared_ptr<losskit_policy const>;
-
-  static Shared kept(std::string_view text) {
-    static constexpr std::size_t most = 256;
-    static std::shared_mutex mutex;
-    static std::map<std::string, Shared, std::less<>> all;
-    {
-      std::shared_lock const reading(mutex);
-      if (auto const found = all.find(text); found != all.end()) return found->second;
-    }
-    losskit_policy* made = nullptr;
-    std::string const key(text);
-    expect(losskit_make(key.c_str(), &made));
-    Shared const policy(made, [](losskit_policy const* p) { losskit_free(const_cast<losskit_policy*>(p)); });
-    std::unique_lock const writing(mutex);
-    if (all.size() >= most) all.clear();
-    return all.emplace(key, policy).first->second;
-  }
-
-  Shared policy_;
-};
+using losskit_call::expect;
+using losskit_call::Policy;
+using losskit_call::refuse;
+using losskit_call::Workspace;
 
 // --- tensors as views ------------------------------------------------------------------------------------------------------------
 // They are all dense and on the CPU: with one that is not, torch's dispatcher looks for another kernel than these.
@@ -94,12 +41,12 @@ losskit_type type_of(char const* name, Tensor const& t) {
     case ScalarType::Int: return LOSSKIT_I32;
     case ScalarType::Long: return LOSSKIT_I64;
     case ScalarType::Byte: return LOSSKIT_U8;
-    default: fail("WrongTypeError", name, " must be float32 or float64 (labels int32 or int64)");
+    default: refuse("WrongTypeError", name, " must be float32 or float64 (labels int32 or int64)");
   }
 }
 
 void expect_rank(char const* name, Tensor const& t, int64_t rank) {
-  if (t.dim() != rank) fail("ShapeError", name, " must have ", rank, rank == 1 ? " dimension" : " dimensions", ", not ", t.dim());
+  if (t.dim() != rank) refuse("ShapeError", name, " must have ", rank, rank == 1 ? " dimension" : " dimensions", ", not ", t.dim());
 }
 
 // The tensor as a matrix whose columns lie next to each other, and its view. It keeps a copy where one was needed.
@@ -174,19 +121,6 @@ Tensor with_loss(Tensor const& loss, losskit_report const& report, int64_t reduc
   return loss;
 }
 
-// Scratch memory: the small calls' on the stack.
-class Workspace {
- public:
-  explicit Workspace(std::size_t bytes) : bytes_(bytes), large_(bytes > sizeof small_ ? new std::byte[bytes] : nullptr) {}
-  void* data() { return large_ ? large_.get() : small_; }
-  std::size_t size() const { return bytes_; }
-
- private:
-  std::size_t bytes_;
-  std::unique_ptr<std::byte[]> large_;
-  alignas(64) std::byte small_[8192];
-};
-
 // --- threads ---------------------------------------------------------------------------------------------------------------------
 
 // losskit's tasks on torch's threads. An error of torch, which must not leave through C, is kept for the end of the call.
@@ -197,7 +131,7 @@ class Threads {
     if (torch_parallel_for(0, tasks, 1, &Threads::range, &work) != TORCH_SUCCESS) static_cast<Threads*>(self)->failed_ = true;
   }
   void expect_done() const {
-    if (failed_) fail("InternalError", "torch's parallel_for failed");
+    if (failed_) refuse("InternalError", "torch's parallel_for failed");
   }
 
  private:
@@ -244,7 +178,7 @@ struct Batch {
   int64_t cols() const { return cosines.view.cols; }
   ScalarType scalar_type() const { return cosines.tensor.scalar_type(); }
   losskit_type type() const {
-    if (cosines.view.type != LOSSKIT_F32 && cosines.view.type != LOSSKIT_F64) fail("WrongTypeError", "cosines must be float32 or float64");
+    if (cosines.view.type != LOSSKIT_F32 && cosines.view.type != LOSSKIT_F64) refuse("WrongTypeError", "cosines must be float32 or float64");
     return static_cast<losskit_type>(cosines.view.type);
   }
   losskit_batch view() const {
@@ -259,19 +193,6 @@ struct Batch {
   }
 };
 
-std::size_t workspace_bytes(Policy const& policy, losskit_type type, int64_t rows, int64_t cols, losskit_placement placement,
-                            losskit_options const& options) {
-  std::size_t bytes = 0;
-  expect(losskit_workspace_bytes(policy.get(), type, rows, cols, placement, &options, &bytes));
-  return bytes;
-}
-
-losskit_report empty_report() {
-  losskit_report report{};
-  report.struct_size = sizeof report;
-  return report;
-}
-
 Tensor loss_value(Tensor const& cosines, Tensor const& labels, Policy const& policy, int64_t reduction, int64_t ignore_index,
                   Maybe const& weights, Maybe const& class_weights, Maybe const& scales, Maybe const& margins, Maybe const& scale,
                   Maybe const& rest) {
@@ -284,8 +205,8 @@ Tensor loss_value(Tensor const& cosines, Tensor const& labels, Policy const& pol
   Tensor const loss = per_row(reduction) ? empty({batch.rows()}, batch.scalar_type()) : empty({}, batch.scalar_type());
   losskit_outputs outputs = losskit_no_outputs();
   if (per_row(reduction)) outputs.row_losses = written(loss);
-  losskit_report report = empty_report();
-  Workspace workspace(workspace_bytes(policy, batch.type(), batch.rows(), batch.cols(), LOSSKIT_NO_GRADIENT, options));
+  losskit_report report = losskit_call::sized<losskit_report>();
+  Workspace workspace(policy, batch.cosines.view, LOSSKIT_NO_GRADIENT, options);
   expect(losskit_loss_value(policy.get(), &view, workspace.data(), workspace.size(), &options, &outputs, &report));
   threads.expect_done();
   return with_loss(loss, report, reduction);
@@ -308,8 +229,8 @@ LossAndGradients run_loss_and_gradient(Batch const& batch, losskit_view gradient
   if (per_row(reduction)) outputs.row_losses = written(loss);
   if (by_scale) outputs.scale_gradient = written(scale_gradient);
   if (by_margin) outputs.margin_gradient = written(margin_gradient);
-  losskit_report report = empty_report();
-  Workspace workspace(workspace_bytes(policy, batch.type(), batch.rows(), batch.cols(), placement, options));
+  losskit_report report = losskit_call::sized<losskit_report>();
+  Workspace workspace(policy, batch.cosines.view, placement, options);
   expect(losskit_loss_and_gradient(policy.get(), &view, gradient, workspace.data(), workspace.size(), &options, &outputs, &report));
   threads.expect_done();
   return {with_loss(loss, report, reduction), scale_gradient, margin_gradient};
@@ -332,7 +253,7 @@ LossAndGradients loss_and_gradient_(Tensor const& cosines, Tensor const& labels,
                                     Maybe const& margins, Maybe const& scale, Maybe const& rest) {
   Batch const batch(cosines, labels, weights, class_weights, scales, margins, scale, rest);
   if (batch.cosines.view.data != cosines.data_ptr())
-    fail("StrideError", "cosines must have columns next to each other to be overwritten; give inplace=False");
+    refuse("StrideError", "cosines must have columns next to each other to be overwritten; give inplace=False");
   return run_loss_and_gradient(batch, batch.cosines.view, LOSSKIT_IN_PLACE, policy, reduction, ignore_index);
 }
 
@@ -346,8 +267,8 @@ Tensor logits(Tensor const& cosines, Tensor const& labels, Policy const& policy,
   losskit_options options = options_on(threads);
   options.ignore_label = ignore_index;
   Tensor const z = empty({batch.rows(), batch.cols()}, batch.scalar_type());
-  losskit_report report = empty_report();
-  Workspace workspace(workspace_bytes(policy, batch.type(), batch.rows(), batch.cols(), LOSSKIT_NO_GRADIENT, options));
+  losskit_report report = losskit_call::sized<losskit_report>();
+  Workspace workspace(policy, batch.cosines.view, LOSSKIT_NO_GRADIENT, options);
   expect(losskit_logits(policy.get(), &view, written(z, batch.rows(), batch.cols()), workspace.data(), workspace.size(), &options,
                         &report));
   threads.expect_done();
@@ -389,7 +310,7 @@ struct Points {
 void expect_same_shape(char const* name, Tensor const& a, Tensor const& b) {
   bool same = a.dim() == b.dim();
   for (int64_t d = 0; same && d < a.dim(); ++d) same = a.size(d) == b.size(d);
-  if (!same) fail("ShapeError", name, " must have the shape of prediction");
+  if (!same) refuse("ShapeError", name, " must have the shape of prediction");
 }
 
 Tensor run_point_loss(Tensor const& prediction, Tensor const& truth, Policy const& policy, int64_t reduction, Maybe const& weights,
@@ -402,14 +323,13 @@ Tensor run_point_loss(Tensor const& prediction, Tensor const& truth, Policy cons
     w.emplace("weights", *weights);
   }
   auto const type = static_cast<losskit_type>(x.view.type);
-  if (type != LOSSKIT_F32 && type != LOSSKIT_F64) fail("WrongTypeError", "prediction must be float32 or float64");
+  if (type != LOSSKIT_F32 && type != LOSSKIT_F64) refuse("WrongTypeError", "prediction must be float32 or float64");
   Tensor const loss = per_row(reduction) ? torch::stable::empty_like(x.tensor) : empty({}, x.tensor.scalar_type());
   Threads threads;
   losskit_options options = options_on(threads);
   options.reduction = static_cast<int32_t>(reduction);
-  losskit_report report = empty_report();
-  Workspace workspace(
-      workspace_bytes(policy, type, x.view.rows, x.view.cols, gradient ? LOSSKIT_OUT_OF_PLACE : LOSSKIT_NO_GRADIENT, options));
+  losskit_report report = losskit_call::sized<losskit_report>();
+  Workspace workspace(policy, x.view, gradient ? LOSSKIT_OUT_OF_PLACE : LOSSKIT_NO_GRADIENT, options);
   expect(losskit_point_loss(policy.get(), x.view, y.view, gradient ? written(*gradient, x.view.rows, x.view.cols) : losskit_none(),
                             w ? w->view : losskit_none(), per_row(reduction) ? written(loss, x.view.rows, x.view.cols) : losskit_none(),
                             workspace.data(), workspace.size(), &options, &report));
@@ -496,7 +416,7 @@ Tensor cosine_layer_backward_(Tensor const& cosines_gradient, Maybe const& norms
   expect_rank("unit_w", unit_w, 2);
   bool const joined = unit_w.size(1) <= 1 || unit_w.stride(1) == 1, dense = unit_w.size(0) <= 1 || unit_w.stride(0) == unit_w.size(1);
   if (unit_w.numel() > 0 && !(joined && dense))
-    fail("StrideError", "unit_w must be contiguous to be overwritten");
+    refuse("StrideError", "unit_w must be contiguous to be overwritten");
   return run_cosine_layer_backward(cosines_gradient, norms_gradient, unit_x, unit_w, norms_x, norms_w, unit_w, LOSSKIT_ACCUMULATE);
 }
 
@@ -533,7 +453,7 @@ Tensor start(Policy const& policy) {
 Tensor advance(Tensor const& state, Policy const& policy, Tensor const& cosines, Tensor const& labels, int64_t ignore_index) {
   Batch const batch(cosines, labels, std::nullopt, std::nullopt, std::nullopt, std::nullopt, std::nullopt, std::nullopt);
   Vector const before("state", state);
-  if (before.view.type != LOSSKIT_F64 || before.view.rows != 3) fail("WrongTypeError", "state must be three numbers of float64");
+  if (before.view.type != LOSSKIT_F64 || before.view.rows != 3) refuse("WrongTypeError", "state must be three numbers of float64");
   double const* const x = static_cast<double const*>(before.tensor.const_data_ptr());
   losskit_state next = empty_state();
   next.value = x[0], next.steps = static_cast<int64_t>(x[1]), next.kept = static_cast<int64_t>(x[2]);
@@ -541,7 +461,7 @@ Tensor advance(Tensor const& state, Policy const& policy, Tensor const& cosines,
   Threads threads;
   losskit_options options = options_on(threads);
   options.ignore_label = ignore_index;
-  Workspace workspace(workspace_bytes(policy, batch.type(), batch.rows(), batch.cols(), LOSSKIT_NO_GRADIENT, options));
+  Workspace workspace(policy, batch.cosines.view, LOSSKIT_NO_GRADIENT, options);
   expect(losskit_advance(policy.get(), &next, &view, workspace.data(), workspace.size(), &options));
   threads.expect_done();
   return as_tensor(next);

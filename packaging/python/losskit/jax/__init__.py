@@ -8,7 +8,7 @@
     value, gradients = jax.jit(jax.value_and_grad(loss, (0, 1)))(embeddings, centres, labels)
 
 What every function keeps to:
-  It works under jit, grad, vmap and checkpoint. Its derivative is the reverse one, once: jvp, and a gradient of a gradient, are JAX's errors.
+  It works under jit, grad, vmap and checkpoint. It is differentiated once, in reverse: jvp, or a gradient of a gradient, is JAX's error.
   A loss is a policy (losskit.MarginSoftmax(...)) or its text; it is constant where a function is traced.
   B rows (samples) and C columns (classes), D the embedding's width. Numbers are float32 or float64; float16 and bfloat16 are computed in
   float32, and their gradients come back in their type. Labels are integers. vmap adds dimensions in front, one call after another.

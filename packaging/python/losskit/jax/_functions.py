@@ -171,8 +171,8 @@ def margin_loss(loss: Policy, cosines: ArrayLike, labels: ArrayLike, *, reductio
     cosines: B x C. labels: B integers in [0, C), or ignore_index, whose rows have no loss and no gradient. Returns a number, or B losses.
     reduction: "mean" (over the rows that are not ignored), "sum", "none", "batch_mean" (sum / B), "weighted_mean" (sum / sum of weights).
     weights: B, >= 0. class_weights: C, >= 0, of each row by its label. scales: B, in place of the loss's scale; differentiable.
-    margins: B, in place of the margin's number (ArcMargin: radians; CosMargin: cosine); differentiable. scale: one number for all rows, such
-    as an AdaCosScale's state.value. rest: the rest rule's number (CurricularRest: state.value), one or B.
+    margins: B, in place of the margin's number (ArcMargin: radians; CosMargin: cosine); differentiable. scale: one number for all rows
+    (an AdaCosScale's state.value). rest: the rest rule's number (CurricularRest: state.value), one or B.
     in_place: lets the gradient take the memory of the cosines. Nothing is lost: where they are still needed, or are an argument of jit that
     is not donated, XLA copies them first, which costs more than a matrix of its own. For cosines that the same jit computes.
 

@@ -18,8 +18,8 @@ if not (_lib / "liblosskit_tensorflow.so").exists():
     raise ImportError(f"this losskit was built without its operators for TensorFlow: there is no {_lib / 'liblosskit_tensorflow.so'}")
 _built = (_lib / "tensorflow_version").read_text().strip()
 if tf.__version__ != _built:
-    raise ImportError(f"losskit.tensorflow was built for TensorFlow {_built}; this is {tf.__version__}. Its C++ interface changes with each "
-                      "version: build the wheel for this one")
+    raise ImportError(f"losskit.tensorflow was built for TensorFlow {_built}; this is {tf.__version__}. Its C++ interface changes with "
+                      "each version: build the wheel for this one")
 _ops = tf.load_op_library(str(_lib / "liblosskit_tensorflow.so"))
 
 Policy = Union["losskit.Policy", str]
@@ -173,8 +173,8 @@ def point_loss(loss: Policy, prediction: Any, truth: Any, *, weights: Any = None
     text = _text("point_loss", loss, "point loss")
     x = _computed("prediction", prediction)
     return _ops.losskit_point_loss(
-        prediction=x, truth=tf.cast(_computed("truth", truth), x.dtype), weights=_numbers("weights", weights, x.dtype, x.shape.num_elements()),
-        policy=text, reduction=_reduction(reduction), gradient=differentiable)[0]
+        prediction=x, truth=tf.cast(_computed("truth", truth), x.dtype),
+        weights=_numbers("weights", weights, x.dtype, x.shape.num_elements()), policy=text, reduction=_reduction(reduction), gradient=differentiable)[0]
 
 
 def cosine_layer_with_norms(embeddings: Any, centres: Any) -> Tuple[tf.Tensor, tf.Tensor]:
