@@ -5,7 +5,6 @@
 #include <omp.h>
 
 #include <cstdio>
-#include <cstring>
 #include <string>
 #include <vector>
 
@@ -13,6 +12,7 @@
 #include "losskit/c/losskit.h"
 #include "losskit/losskit.hpp"
 #include "losskit/named.hpp"
+#include "gates_main.hpp"
 #include "machine.hpp"
 #include "names.hpp"
 #include "table.hpp"
@@ -64,31 +64,15 @@ Row compare(M const& margin, idx rows, idx cols, int threads, int rounds, int re
              gate.higher ? "speed of the template call" : "time of the template call", gate);
 }
 
-int judge(bool smoke, bool anyway) {
-  std::printf("%s; the library's set: %s; medians of ratios taken in turn\n", processor().c_str(), losskit_isa());
-  std::string const busy = why_busy();
-  if (!busy.empty()) {
-    std::printf("This machine is busy: %s.\n", busy.c_str());
-    if (!anyway && !smoke) return 2;
-    std::printf("Measured all the same: these ratios judge nothing.\n");
-  }
-  print_head();
-  for_each(margins{}, [&](auto margin) { print(compare(margin, 256, smoke ? 200 : 10000, 2, smoke ? 2 : 41, 2, {0.97, 1.00})); });
-  print(compare(ArcMargin{}, 4, 10, 1, smoke ? 2 : 101, smoke ? 10 : 2000, {1.2, 1.1, false}));
-  return 0;
-}
-
 }  // namespace
 }  // namespace bench
 
-int main(int argc, char** argv) try {
-  bool smoke = false, anyway = false;
-  for (int i = 1; i < argc; ++i) {
-    smoke = smoke || std::strcmp(argv[i], "--smoke") == 0;
-    anyway = anyway || std::strcmp(argv[i], "--anyway") == 0;
-  }
-  return bench::judge(smoke, anyway);
-} catch (std::exception const& e) {
-  std::fprintf(stderr, "%s\n", e.what());
-  return 1;
+int main(int argc, char** argv) {
+  using namespace bench;
+  return gates_main(argc, argv, std::string("the library's set: ") + losskit_isa() + "; ", [](bool smoke) {
+    for_each(losskit::margins{}, [&](auto margin) {
+      print(compare(margin, 256, smoke ? 200 : 10000, 2, smoke ? 2 : 41, 2, {0.97, 1.00}));
+    });
+    print(compare(losskit::ArcMargin{}, 4, 10, 1, smoke ? 2 : 101, smoke ? 10 : 2000, {1.2, 1.1, false}));
+  });
 }

@@ -7,13 +7,13 @@
 #include <omp.h>
 
 #include <cstdio>
-#include <cstring>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "losskit/backend/eigen.hpp"
 #include "losskit/losskit.hpp"
+#include "gates_main.hpp"
 #include "machine.hpp"
 #include "table.hpp"
 
@@ -56,30 +56,11 @@ Row compare(idx rows, idx cols, int rounds, Gate gate) {
              "time of the bare call", gate);
 }
 
-int judge(bool smoke, bool anyway) {
-  std::printf("%s; medians of ratios taken in turn\n", processor().c_str());
-  std::string const busy = why_busy();
-  if (!busy.empty()) {
-    std::printf("This machine is busy: %s.\n", busy.c_str());
-    if (!anyway && !smoke) return 2;
-    std::printf("Measured all the same: these ratios judge nothing.\n");
-  }
-  print_head();
-  print(compare(256, smoke ? 200 : 10000, smoke ? 2 : 201, {1.05, 1.02, false}));
-  return 0;
-}
-
 }  // namespace
 }  // namespace bench
 
-int main(int argc, char** argv) try {
-  bool smoke = false, anyway = false;
-  for (int i = 1; i < argc; ++i) {
-    smoke = smoke || std::strcmp(argv[i], "--smoke") == 0;
-    anyway = anyway || std::strcmp(argv[i], "--anyway") == 0;
-  }
-  return bench::judge(smoke, anyway);
-} catch (std::exception const& e) {
-  std::fprintf(stderr, "%s\n", e.what());
-  return 1;
+int main(int argc, char** argv) {
+  return bench::gates_main(argc, argv, "", [](bool smoke) {
+    bench::print(bench::compare(256, smoke ? 200 : 10000, smoke ? 2 : 201, {1.05, 1.02, false}));
+  });
 }

@@ -6,11 +6,11 @@
 #include "losskit/adapt/dlib.hpp"
 
 #include <cstdio>
-#include <cstring>
 #include <string>
 #include <vector>
 
 #include "losskit/losskit.hpp"
+#include "gates_main.hpp"
 #include "machine.hpp"
 #include "table.hpp"
 
@@ -41,37 +41,16 @@ Row compare(long rows, long classes, long width, int rounds, Gate gate) {
   cases[0] = {"dlib", [&] { theirs.compute_parameter_gradients(x, labels.begin()); }, let_threads_sleep};
   cases[1] = {"losskit", [&] { ours.compute_parameter_gradients(x, labels.begin()); }, let_threads_sleep};
   race(cases, rounds);
-  std::printf("a step of dlib's takes %.1f ms, of losskit's %.1f ms\n", 1e3 * median(cases[0].seconds), 1e3 * median(cases[1].seconds));
   return row("dlib, cosine_fc + ArcFace", std::to_string(rows) + "x" + std::to_string(classes) + "x" + std::to_string(width),
              speed_ratio(cases[1], {&cases[0]}), "fc + loss_multiclass_log", gate);
-}
-
-int judge(bool smoke, bool anyway) {
-  std::printf("%s; %lu threads in dlib's pool; medians of ratios taken in turn\n", processor().c_str(),
-              dlib::default_thread_pool().num_threads_in_pool());
-  std::string const busy = why_busy();
-  if (!busy.empty()) {
-    std::printf("This machine is busy: %s.\n", busy.c_str());
-    if (!anyway && !smoke) return 2;
-    std::printf("Measured all the same: these ratios judge nothing.\n");
-  }
-  Row const r = compare(256, smoke ? 200 : 10000, 128, smoke ? 2 : 41, {1.5, 3.0});
-  print_head();
-  print(r);
-  return 0;
 }
 
 }  // namespace
 }  // namespace bench
 
-int main(int argc, char** argv) try {
-  bool smoke = false, anyway = false;
-  for (int i = 1; i < argc; ++i) {
-    smoke = smoke || std::strcmp(argv[i], "--smoke") == 0;
-    anyway = anyway || std::strcmp(argv[i], "--anyway") == 0;
-  }
-  return bench::judge(smoke, anyway);
-} catch (std::exception const& e) {
-  std::fprintf(stderr, "%s\n", e.what());
-  return 1;
+int main(int argc, char** argv) {
+  std::string const with = std::to_string(dlib::default_thread_pool().num_threads_in_pool()) + " threads in dlib's pool; ";
+  return bench::gates_main(argc, argv, with, [](bool smoke) {
+    bench::print(bench::compare(256, smoke ? 200 : 10000, 128, smoke ? 2 : 41, {1.5, 3.0}));
+  });
 }

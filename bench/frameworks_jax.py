@@ -4,11 +4,7 @@
 
 Runs itself again with malloc's thresholds raised, as frameworks_torch.py does: both sides then reuse the memory of their results.
 """
-import os
-import subprocess
-import sys
-
-from frameworks_torch import MARGIN, RAISED, SCALE, race, ratio, show
+from frameworks_torch import MARGIN, SCALE, problem, race, raised, ratio, show
 
 
 def measure(smoke):
@@ -22,10 +18,7 @@ def measure(smoke):
     rows, cols, width = 256, 2000 if smoke else 100000, 512
     rounds = 2 if smoke else 9
     shape = f"{rows}x{cols}"
-    rng = np.random.default_rng(1)
-    labels = rng.integers(0, cols, rows).astype(np.int32)
-    start = (rng.standard_normal((rows, cols)) * 0.045).astype(np.float32)
-    start[np.arange(rows), labels] = 0.6
+    start, labels = problem(rows, cols)
     cosines, y = jnp.array(start), jnp.array(labels)
     text = f"MarginSoftmax(ArcMargin(m={MARGIN}), scale={SCALE})"
     cos_m, sin_m = np.float32(np.cos(MARGIN)), np.float32(np.sin(MARGIN))
@@ -63,6 +56,7 @@ def measure(smoke):
     show("adapter", shape, ratio(times, "losskit", "bare"), "time of the bare call", 1.05, 1.02, False)
 
     # A whole step: embeddings and centres to both gradients.
+    rng = np.random.default_rng(2)
     x, w = (jnp.array(rng.standard_normal(s).astype(np.float32)) for s in ((rows, width), (cols, width)))
     unit = lambda a: a / jnp.linalg.norm(a, axis=1, keepdims=True)  # noqa: E731
 
@@ -80,8 +74,4 @@ def measure(smoke):
 
 
 if __name__ == "__main__":
-    smoke = "--smoke" in sys.argv
-    if "--raised" not in sys.argv:
-        print(f"{'path':42} {'shape':14} {'ratio':>8}  {'of':44} {'must':>6} {'aim':>6}", flush=True)
-        sys.exit(subprocess.run([sys.executable, __file__, "--raised", *sys.argv[1:]], env={**os.environ, **RAISED}).returncode)
-    measure(smoke)
+    raised(__file__, measure)

@@ -4,25 +4,17 @@
 
 Runs itself again with malloc's thresholds raised, as frameworks_torch.py does: both sides then reuse the memory of their results.
 """
-import os
-import subprocess
-import sys
-
-from frameworks_torch import RAISED, race, ratio, show
+from frameworks_torch import problem, race, raised, ratio, show
 
 
 def measure(smoke):
     import losskit.tensorflow as lt
-    import numpy as np
     import tensorflow as tf
 
     rows, cols = 256, 2000 if smoke else 100000
     rounds = 2 if smoke else 9
     shape = f"{rows}x{cols}"
-    rng = np.random.default_rng(1)
-    labels = rng.integers(0, cols, rows).astype(np.int32)
-    start = (rng.standard_normal((rows, cols)) * 0.045).astype(np.float32)
-    start[np.arange(rows), labels] = 0.6
+    start, labels = problem(rows, cols)
     cosines, y = tf.constant(start), tf.constant(labels)
 
     def graph(c, y):
@@ -57,8 +49,4 @@ def measure(smoke):
 
 
 if __name__ == "__main__":
-    smoke = "--smoke" in sys.argv
-    if "--raised" not in sys.argv:
-        print(f"{'path':42} {'shape':14} {'ratio':>8}  {'of':44} {'must':>6} {'aim':>6}", flush=True)
-        sys.exit(subprocess.run([sys.executable, __file__, "--raised", *sys.argv[1:]], env={**os.environ, **RAISED}).returncode)
-    measure(smoke)
+    raised(__file__, measure)

@@ -39,6 +39,27 @@ def show(path, shape, value, of, must, aim, higher=True):
     print(f"{path:42} {shape:14} {value:8.3f}  {of:44} {must:6.2f} {aim:6.2f}  {'ok' if good else 'short'}{', aim reached' if best else ''}", flush=True)
 
 
+def problem(rows, cols):
+    """NumPy's float32 cosines as training has them, the targets' at 0.6, and int32 labels: for the frameworks beside torch."""
+    import numpy as np
+
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, cols, rows).astype(np.int32)
+    cosines = (rng.standard_normal((rows, cols)) * 0.045).astype(np.float32)
+    cosines[np.arange(rows), labels] = 0.6
+    return cosines, labels
+
+
+def raised(file, measure, first=lambda smoke: None):
+    """The main of a bench: the head of its table and first(smoke), then measure(smoke) in a process with malloc's thresholds raised."""
+    smoke = "--smoke" in sys.argv
+    if "--raised" in sys.argv:
+        return measure(smoke)
+    print(f"{'path':42} {'shape':14} {'ratio':>8}  {'of':44} {'must':>6} {'aim':>6}", flush=True)
+    first(smoke)
+    sys.exit(subprocess.run([sys.executable, file, "--raised", *sys.argv[1:]], env={**os.environ, **RAISED}).returncode)
+
+
 def insightface_head(torch, weight, labels):
     """The loss that insightface's arcface_torch trains with today, step by step, on one process: the angles without a gradient."""
     F = torch.nn.functional
@@ -188,15 +209,14 @@ def import_time(smoke):
     show("import losskit.numpy", "", statistics.median(a / b for a, b in pairs), "time of import numpy", 1.5, 1.2, False)
 
 
+def in_processes_of_their_own(smoke):
+    import_time(smoke)
+    memory_of_heads(256, 2000 if smoke else 100000, 512)
+
+
 if __name__ == "__main__":
-    smoke = "--smoke" in sys.argv
     if "--peak" in sys.argv:
         name, *sizes = sys.argv[sys.argv.index("--peak") + 1:]
         peak_memory(name, *map(int, sizes))
-        sys.exit()
-    if "--raised" not in sys.argv:
-        print(f"{'path':42} {'shape':14} {'ratio':>8}  {'of':44} {'must':>6} {'aim':>6}")
-        import_time(smoke)
-        memory_of_heads(256, 2000 if smoke else 100000, 512)
-        sys.exit(subprocess.run([sys.executable, __file__, "--raised", *sys.argv[1:]], env={**os.environ, **RAISED}).returncode)
-    measure(smoke)
+    else:
+        raised(__file__, measure, in_processes_of_their_own)

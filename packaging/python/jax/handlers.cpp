@@ -113,15 +113,23 @@ struct Doubles {
 
 // --- losses over a matrix ----------------------------------------------------------------------------------------------------------
 
-// What every such handler is given.
+// What every such handler is given. Empty: none.
 struct Batch {
   Doubles scale, rest;
   losskit_batch view;
 
-  Batch(In const& cosines, In const& labels, In const& s, In const& r)
+  Batch(In const& cosines, In const& labels, In const& scales, In const& margins, In const& s, In const& r)
       : scale("scale", s), rest("rest", r), view(losskit_batch_of(matrix("cosines", cosines), vector("labels", labels))) {
+    view.scales = maybe("scales", scales);
+    view.margins = maybe("margins", margins);
     view.scale = scale.view;
     view.rest = rest.view;
+  }
+  Batch(In const& cosines, In const& labels, In const& weights, In const& class_weights, In const& scales, In const& margins, In const& s,
+        In const& r)
+      : Batch(cosines, labels, scales, margins, s, r) {
+    view.weights = maybe("weights", weights);
+    view.class_weights = maybe("class_weights", class_weights);
   }
 };
 
@@ -142,26 +150,41 @@ struct Loss {
   }
 };
 
+// d loss / d cosines, which may have the cosines' memory, and, where they are asked for, those by the scales and the margins.
+struct Gradients { In cosines, scales, margins; };
+
+void run_loss(ffi::ThreadPool& pool, Batch const& batch, In const& loss, Gradients const* gradients, std::string_view text, int32_t reduction,
+              int64_t ignore) {
+  Policy const policy(text);
+  Threads threads(Pool{pool});
+  losskit_options options = threads.options();
+  options.reduction = reduction;
+  options.ignore_label = ignore;
+  losskit_view const cosines = batch.view.cosines;
+  Loss const to(loss, reduction, cosines.rows);
+  losskit_outputs outputs = losskit_no_outputs();
+  if (to.each) outputs.row_losses = vector("loss", loss);
+  losskit_view gradient = losskit_none();
+  losskit_placement placement = LOSSKIT_NO_GRADIENT;
+  if (gradients) {
+    gradient = matrix("gradient", gradients->cosines);
+    placement = gradient.data == cosines.data ? LOSSKIT_IN_PLACE : LOSSKIT_OUT_OF_PLACE;
+    outputs.scale_gradient = maybe("scale_gradient", gradients->scales);
+    outputs.margin_gradient = maybe("margin_gradient", gradients->margins);
+  }
+  auto report = sized<losskit_report>();
+  Workspace workspace(policy, cosines, placement, options);
+  expect(gradients ? losskit_loss_and_gradient(policy.get(), &batch.view, gradient, workspace.data(), workspace.size(), &options, &outputs,
+                                               &report)
+                   : losskit_loss_value(policy.get(), &batch.view, workspace.data(), workspace.size(), &options, &outputs, &report));
+  to.write(report);
+}
+
 ffi::Error loss_value(ffi::ThreadPool pool, In cosines, In labels, In weights, In class_weights, In scales, In margins, In scale, In rest,
                       Out loss, std::string_view text, int32_t reduction, int64_t ignore) {
   return answered([&] {
-    Policy const policy(text);
-    Batch batch(cosines, labels, scale, rest);
-    batch.view.weights = maybe("weights", weights);
-    batch.view.class_weights = maybe("class_weights", class_weights);
-    batch.view.scales = maybe("scales", scales);
-    batch.view.margins = maybe("margins", margins);
-    Threads threads(Pool{pool});
-    losskit_options options = threads.options();
-    options.reduction = reduction;
-    options.ignore_label = ignore;
-    Loss const to(*loss, reduction, batch.view.cosines.rows);
-    losskit_outputs outputs = losskit_no_outputs();
-    if (to.each) outputs.row_losses = vector("loss", *loss);
-    auto report = sized<losskit_report>();
-    Workspace workspace(policy, batch.view.cosines, LOSSKIT_NO_GRADIENT, options);
-    expect(losskit_loss_value(policy.get(), &batch.view, workspace.data(), workspace.size(), &options, &outputs, &report));
-    to.write(report);
+    Batch const batch(cosines, labels, weights, class_weights, scales, margins, scale, rest);
+    run_loss(pool, batch, *loss, nullptr, text, reduction, ignore);
   });
 }
 
@@ -169,27 +192,9 @@ ffi::Error loss_and_gradient(ffi::ThreadPool pool, In cosines, In labels, In wei
                              In rest, Out loss, Out gradient, Out scale_gradient, Out margin_gradient, std::string_view text,
                              int32_t reduction, int64_t ignore) {
   return answered([&] {
-    Policy const policy(text);
-    Batch batch(cosines, labels, scale, rest);
-    batch.view.weights = maybe("weights", weights);
-    batch.view.class_weights = maybe("class_weights", class_weights);
-    batch.view.scales = maybe("scales", scales);
-    batch.view.margins = maybe("margins", margins);
-    Threads threads(Pool{pool});
-    losskit_options options = threads.options();
-    options.reduction = reduction;
-    options.ignore_label = ignore;
-    Loss const to(*loss, reduction, batch.view.cosines.rows);
-    losskit_outputs outputs = losskit_no_outputs();
-    if (to.each) outputs.row_losses = vector("loss", *loss);
-    outputs.scale_gradient = maybe("scale_gradient", *scale_gradient);
-    outputs.margin_gradient = maybe("margin_gradient", *margin_gradient);
-    auto const placement = gradient->untyped_data() == cosines.untyped_data() ? LOSSKIT_IN_PLACE : LOSSKIT_OUT_OF_PLACE;
-    auto report = sized<losskit_report>();
-    Workspace workspace(policy, batch.view.cosines, placement, options);
-    expect(losskit_loss_and_gradient(policy.get(), &batch.view, matrix("gradient", *gradient), workspace.data(), workspace.size(), &options,
-                                     &outputs, &report));
-    to.write(report);
+    Batch const batch(cosines, labels, weights, class_weights, scales, margins, scale, rest);
+    Gradients const gradients{*gradient, *scale_gradient, *margin_gradient};
+    run_loss(pool, batch, *loss, &gradients, text, reduction, ignore);
   });
 }
 
@@ -199,9 +204,7 @@ ffi::Error logits(ffi::ThreadPool pool, In cosines, In labels, In scales, In mar
                   int64_t ignore) {
   return answered([&] {
     Policy const policy(text);
-    Batch batch(cosines, labels, scale, rest);
-    batch.view.scales = maybe("scales", scales);
-    batch.view.margins = maybe("margins", margins);
+    Batch const batch(cosines, labels, scales, margins, scale, rest);
     Threads threads(Pool{pool});
     losskit_options options = threads.options();
     options.ignore_label = ignore;
@@ -216,9 +219,7 @@ ffi::Error logits_backward(ffi::ThreadPool pool, In dz, In cosines, In labels, I
                            Out scale_gradient, std::string_view text, int64_t ignore) {
   return answered([&] {
     Policy const policy(text);
-    Batch batch(cosines, labels, scale, rest);
-    batch.view.scales = maybe("scales", scales);
-    batch.view.margins = maybe("margins", margins);
+    Batch const batch(cosines, labels, scales, margins, scale, rest);
     Threads threads(Pool{pool});
     losskit_options options = threads.options();
     options.ignore_label = ignore;
