@@ -16,8 +16,8 @@
 //   up to 450,000 or so      a cluster of 2, 4 or 8 blocks (compute capability 9.0), sums through distributed shared memory
 //   longer                   blocks that read the row twice; where rows are few, as many share one as the GPU holds
 // e is kept in shared memory, not in registers: the whole row is in flight at once, three blocks fit a processor, and nothing spills
-// (tests/gpu/kernels.txt has what each kernel takes). So B x C is read once and written once; longer rows are read twice, or three times where e is relative
-// to the row's largest logit (scales too large for one shift, plain logits).
+// (tests/gpu/kernels.txt has what each kernel takes). So B x C is read once and written once; longer rows are read twice, or three times
+// where e is relative to the row's largest logit (scales too large for one shift, plain logits).
 #pragma once
 #include <cuda_runtime.h>
 

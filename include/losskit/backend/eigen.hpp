@@ -109,9 +109,9 @@ class eigen {
   }
 
  private:
-  // In numbers: below worth_a_thread one task; bands: rows or columns of a product's task. Each task packs the whole other side, so that
-  // narrow bands cost time: a twentieth at 128, a fifth at 64. In bytes: prefetch_bytes, the distance that covers memory's latency
-  // (lines prefetched much earlier may be evicted before they are used); past_caches and half_a_cache.
+  // In numbers: below worth_a_thread one task; bands: rows or columns of a product's task, which packs the whole other side, so that
+  // narrow bands cost time. In bytes: prefetch_bytes, the distance that covers memory's latency (lines prefetched much earlier may be
+  // evicted before they are used); past_caches and half_a_cache.
   static constexpr idx worth_a_thread = 1 << 14, narrowest_band = 128, widest_band = 512, prefetch_bytes = 6 << 10;
   static constexpr std::size_t past_caches = std::size_t(32) << 20, half_a_cache = std::size_t(1) << 20;
 
