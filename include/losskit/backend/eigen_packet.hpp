@@ -94,6 +94,27 @@ class Packet {
     Bits bits_;
   };
 
+#if !defined(__AVX512F__)
+  // How often each lane's answer was true. A true lane is -1 as a whole number, so that counting is one integer subtraction, which leaves
+  // the floating-point units alone. (With AVX-512 an addition under a mask is as cheap.)
+  class Count {
+   public:
+    LOSSKIT_INLINE Count(int x) : lanes_(Words{} + static_cast<Word>(x)) {}
+    friend LOSSKIT_INLINE Count counted(Count n, Mask where) { return Count(n.lanes_ - where.bits()); }
+    friend LOSSKIT_INLINE Count operator+(Count a, Count b) { return Count(a.lanes_ + b.lanes_); }
+    friend LOSSKIT_INLINE Count select(Mask m, Count a, Count b) { return Count((m.bits() & a.lanes_) | (~m.bits() & b.lanes_)); }
+    LOSSKIT_INLINE double sum() const {
+      Word sum = 0;
+      for (int i = 0; i < width; ++i) sum += lanes_[i];
+      return static_cast<double>(sum);
+    }
+
+   private:
+    LOSSKIT_INLINE explicit Count(Words lanes) : lanes_(lanes) {}
+    Words lanes_;
+  };
+#endif
+
   // --- in and out --------------------------------------------------------------------------------------------------
   Packet() = default;
   LOSSKIT_INLINE Packet(T x) : raw_(Eigen::internal::pset1<Raw>(x)) {}
@@ -236,6 +257,13 @@ class Packet {
       return _mm512_cmp_pd_mask(larger(larger(a.raw_, b.raw_), larger(c.raw_, d.raw_)), _mm512_set1_pd(1), _CMP_NLE_UQ) != 0;
     }
 #else
+#if defined(__AVX2__)
+    if constexpr (single) {  // the order of sizes is that of their bits; a NaN's are larger than those of 1
+      auto const size = [](Packet x) { return (__m256i)(x.bits() & ~sign_bit); };
+      __m256i const largest = _mm256_max_epi32(_mm256_max_epi32(size(a), size(b)), _mm256_max_epi32(size(c), size(d)));
+      return _mm256_movemask_ps((__m256)_mm256_cmpgt_epi32(largest, _mm256_set1_epi32(0x3f800000))) != 0;
+    }
+#endif
     return !(max(max(abs(a), abs(b)), max(abs(c), abs(d))) <= Packet(T(1))).all();
 #endif
   }
@@ -246,12 +274,19 @@ class Packet {
   static constexpr T shifter = T(1.5) / std::numeric_limits<T>::epsilon() + T(bias);
   friend LOSSKIT_INLINE Packet power2(Packet shifted) { return of_bits(shifted.bits() << mantissa); }
 
+  // A register as a table of 2^(i / 2^b): adding `fine_shifter` rounds x to multiples of 2^-b and leaves 2^b x in the lowest bits, of which
+  // fine_power2 makes 2^x. The table holds the bits of 2^(i / 2^b) less i << (23 - b), so that one addition of 2^b x << (23 - b) sets
+  // fraction and exponent.
 #if defined(__AVX512F__)
-  // A register as a table. Adding `fine_shifter` rounds x to 32nds and leaves 32 x in the lowest bits; fine_power2 makes 2^x of
-  // them: the table holds the bits of 2^(i/32) less i << 18, so that one addition of 32 x << 18 sets fraction and exponent.
-  static constexpr bool has_fine_power2 = single;
-  static constexpr T fine_shifter = T(1.5 * (1 << 18));
-  friend LOSSKIT_INLINE Packet fine_power2(Packet shifted) requires(single) {
+  static constexpr int fine_bits = single ? 5 : 0;
+#elif defined(__AVX2__)
+  static constexpr int fine_bits = single ? 3 : 0;
+#else
+  static constexpr int fine_bits = 0;
+#endif
+  static constexpr T fine_shifter = T(1.5) / std::numeric_limits<T>::epsilon() / T(1 << fine_bits);
+  friend LOSSKIT_INLINE Packet fine_power2(Packet shifted) requires(fine_bits > 0) {
+#if defined(__AVX512F__)
     alignas(64) static constexpr std::uint32_t table[32] = {
         0x3f800000, 0x3f7ecd87, 0x3f7daac3, 0x3f7c980f, 0x3f7b95c2, 0x3f7aa43a, 0x3f79c3d3, 0x3f78f4f0,
         0x3f7837f0, 0x3f778d3a, 0x3f76f532, 0x3f767043, 0x3f75fed7, 0x3f75a15b, 0x3f75583f, 0x3f7523f6,
@@ -261,10 +296,14 @@ class Packet {
     return {(Raw)_mm512_add_epi32(_mm512_permutex2var_epi32(_mm512_load_si512(table), x, _mm512_load_si512(table + 16)),
                                   _mm512_slli_epi32(x, 18)),
             raw_tag{}};
-  }
+#elif defined(__AVX2__)
+    __m256i const x = (__m256i)shifted.raw_;
+    __m256i const table = _mm256_setr_epi32(0x3f800000, 0x3f7b95c2, 0x3f7837f0, 0x3f75fed7, 0x3f7504f3, 0x3f75672a, 0x3f7744fd, 0x3f7ac0c7);
+    return {(Raw)_mm256_add_epi32(_mm256_permutevar8x32_epi32(table, x), _mm256_slli_epi32(x, 20)), raw_tag{}};
 #else
-  static constexpr bool has_fine_power2 = false;
+    return shifted;
 #endif
+  }
 
   // p 2^n for a whole number n, however far p or 2^n alone would leave the range; |n| <= 2 bias - 2.
   friend LOSSKIT_INLINE Packet scale2(Packet p, Packet n) {

@@ -100,13 +100,14 @@ inline constexpr Parts<T> two_over_ln2 = sizeof(T) == 4 ? Parts<T>{T(2.88539004)
 // 2^((k + k_low) c - h), h a whole number, for an exponent up to 126 / 1022 in size; one of just -127 / -1023 gives 0. k_low is what
 // k lost when it was rounded. The product k c is not rounded before it is raised. h costs nothing: it is part of the shifter, the
 // number whose addition rounds k c to a whole one.
-// Polynomial of degree 6 / 11, largest error 1.2 / 1.3 ulp; with a table (float, AVX-512) degree 2, 1.8 ulp.
+// Polynomial of degree 6 / 11, largest error 1.2 / 1.3 ulp. With a table, in float: on AVX-512 degree 2, 1.8 ulp; on AVX2 degree 3, 1.2.
 template <Simd P>
 LOSSKIT_INLINE P exp2_of(P k, P k_low, P c, P h) {
-  if constexpr (P::has_fine_power2) {  // 2^(i/32) from a table, and a parabola for what is left, |f| <= 1/64
+  if constexpr (P::fine_bits > 0) {  // 2^(i/32) or 2^(i/8) from a table, and a polynomial for what is left, |f| <= 1/64 or 1/16
     P const shift = P::fine_shifter - h, t = multiply_add(c, k, shift), s = fine_power2(t);
-    P const f = multiply_add(c, k_low, product_minus(c, k, t - shift)), g = f * detail::horner(f, 0.693157342, 0.240228862);
-    return detail::grown(s, g);
+    P const f = multiply_add(c, k_low, product_minus(c, k, t - shift));
+    if constexpr (P::fine_bits == 5) return detail::grown(s, f * detail::horner(f, 0.693157342, 0.240228862));
+    else return detail::grown(s, f * detail::horner(f, 0.693147242, 0.240258113, 0.0554894321));
   } else {
     P const shift = P::shifter - h, t = multiply_add(c, k, shift);
     P const f = product_minus(c, k, t - shift), s = power2(t);

@@ -16,7 +16,7 @@ class Twice {
   using scalar = typename P::scalar;
   static constexpr idx width = 2 * P::width, parts = 2 * P::parts;
   static constexpr scalar shifter = P::shifter;
-  static constexpr bool has_fine_power2 = false;
+  static constexpr int fine_bits = 0;
 
   struct Mask {
     typename P::Mask a, b;

@@ -48,6 +48,15 @@ struct Asked {
 template <class X, class A>
 struct AskedSum { X value = 0; };
 
+// What counts true answers: a number, or what a packet has for it.
+template <class X>
+struct count_of { using type = X; };
+template <class X>
+  requires requires { typename X::Count; }
+struct count_of<X> { using type = typename X::Count; };
+template <class X, class Mask>
+LOSSKIT_HD LOSSKIT_INLINE X counted(X n, Mask where) { return select(where, n + 1, n); }
+
 // The rounding errors of the additions to z where it is carried in double (a compensated sum): thousands of blocks are added up.
 template <class X>
 struct Lost {};
@@ -59,7 +68,9 @@ template <class X, class List>
 struct RowSums;
 template <class X, class... A>
 struct RowSums<X, Asked<A...>> : Lost<X>, AskedSum<X, A>... {
-  X z = 0, above = 0, hard = 0;
+  using Count = typename count_of<X>::type;
+  X z = 0;
+  Count above = 0, hard = 0;
 
   template <class B>
   static constexpr bool has = (std::is_same_v<A, B> || ...);
@@ -70,8 +81,8 @@ struct RowSums<X, Asked<A...>> : Lost<X>, AskedSum<X, A>... {
 
   template <class Mask>
   LOSSKIT_HD LOSSKIT_INLINE void add_but_e(ClassTerms<X, Mask> const& t) {
-    above = select(t.is_above, above + 1, above);
-    hard = select(t.is_hard, hard + 1, hard);
+    above = counted(above, t.is_above);
+    hard = counted(hard, t.is_hard);
     ((get<A>() = A::added(get<A>(), t)), ...);
   }
   LOSSKIT_HD LOSSKIT_INLINE void add(RowSums const& b) {
@@ -90,8 +101,8 @@ struct RowSums<X, Asked<A...>> : Lost<X>, AskedSum<X, A>... {
   LOSSKIT_HD LOSSKIT_INLINE auto map(F f) const {
     RowSums<decltype(f(z, X(0))), Asked<A...>> r;
     r.z = f(z, X(0));
-    r.above = f(above, X(0));
-    r.hard = f(hard, X(0));
+    r.above = f(above, Count(0));
+    r.hard = f(hard, Count(0));
     ((r.template get<A>() = f(get<A>(), X(0))), ...);
     return r;
   }

@@ -298,13 +298,13 @@ class SimdTeam {
 
   template <class Sums, class Mask>
   static LOSSKIT_INLINE Sums masked(Sums const& sums, Mask const& counted) {
-    return sums.map([&](P const& value, P const& none) LOSSKIT_INLINE_LAMBDA { return select(counted, value, none); });
+    return sums.map([&](auto const& value, auto const& none) LOSSKIT_INLINE_LAMBDA { return select(counted, value, none); });
   }
 
   // The lanes of a block as one sum in double.
   template <class Lanes>
   static auto across(Lanes const& lanes) {
-    return lanes.map([](P const& x, P const&) LOSSKIT_INLINE_LAMBDA { return Scalar<double>(x.sum()); });
+    return lanes.map([](auto const& x, auto const&) LOSSKIT_INLINE_LAMBDA { return Scalar<double>(x.sum()); });
   }
 
   template <class Sums, class F>
