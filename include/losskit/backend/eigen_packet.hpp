@@ -190,6 +190,8 @@ class Packet {
   friend LOSSKIT_INLINE Mask operator>(Packet a, Packet b) { return compared<Less>(b, a); }
   friend LOSSKIT_INLINE Mask operator<=(Packet a, Packet b) { return compared<NotAbove>(a, b); }
   friend LOSSKIT_INLINE Mask operator>=(Packet a, Packet b) { return compared<NotAbove>(b, a); }
+  // !(a < b) in one instruction.
+  friend LOSSKIT_INLINE Mask not_less(Packet a, Packet b) { return compared<NotLess>(a, b); }
   friend LOSSKIT_INLINE Packet select(Mask chosen, Packet a, Packet b) {
 #if defined(__AVX512F__)
     if constexpr (single) return {_mm512_mask_blend_ps(chosen.bits(), b.raw_, a.raw_), raw_tag{}};
@@ -365,15 +367,22 @@ class Packet {
   LOSSKIT_INLINE Words bits() const { return (Words)raw_; }
   static LOSSKIT_INLINE Packet of_bits(Words w) { return {(Raw)w, raw_tag{}}; }
 
-  enum Comparison { Less, NotAbove };
+  enum Comparison { Less, NotAbove, NotLess };
   template <Comparison how>
   static LOSSKIT_INLINE Mask compared(Packet a, Packet b) {
+#if defined(__AVX__)
+    constexpr int op = how == Less ? _CMP_LT_OQ : how == NotAbove ? _CMP_LE_OQ : _CMP_NLT_UQ;
+#endif
 #if defined(__AVX512F__)
-    constexpr int op = how == Less ? _CMP_LT_OQ : _CMP_LE_OQ;
     if constexpr (single) return Mask(_mm512_cmp_ps_mask(a.raw_, b.raw_, op));
     else return Mask(_mm512_cmp_pd_mask(a.raw_, b.raw_, op));
+#elif defined(__AVX__)
+    if constexpr (single) return Mask((Words)_mm256_cmp_ps(a.raw_, b.raw_, op));
+    else return Mask((Words)_mm256_cmp_pd(a.raw_, b.raw_, op));
 #else
-    if constexpr (how == Less) return Mask((Words)(a.raw_ < b.raw_)); else return Mask((Words)(a.raw_ <= b.raw_));
+    if constexpr (how == Less) return Mask((Words)(a.raw_ < b.raw_));
+    else if constexpr (how == NotAbove) return Mask((Words)(a.raw_ <= b.raw_));
+    else return !Mask((Words)(a.raw_ < b.raw_));
 #endif
   }
 

@@ -164,6 +164,10 @@ struct Scalar {
   }
 };
 
+// True where a is not below b, or either is NaN. A packet has one instruction for it.
+template <class X>
+LOSSKIT_HD LOSSKIT_INLINE auto not_less(X a, X b) { return !(a < b); }
+
 // x > limit, with the limit kept in double: a float next to an irrational break lands on the same side as in double.
 template <class X>
 LOSSKIT_HD bool exceeds(X const& x, double limit) { return x > limit; }

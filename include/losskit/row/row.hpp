@@ -137,7 +137,7 @@ class OpenClass {
     auto const r = rest_.rest(x, threshold_);
     X const e = number_exp_of_(r.value);
     if constexpr (!std::is_same_v<Kept, Nothing>) at.store(kept_, times_slope<Rest>(e, r.slope));
-    sums.add_but_e(ClassTerms<X, decltype(raw > x)>{e, r.value, slope_by_threshold(r), !(raw < c_y_), raw > threshold_});
+    sums.add_but_e(ClassTerms<X, decltype(raw > x)>{e, r.value, slope_by_threshold(r), not_less(raw, c_y_), raw > threshold_});
     return e;
   }
   template <class R>
