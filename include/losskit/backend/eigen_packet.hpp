@@ -100,7 +100,7 @@ class Packet {
   class Count {
    public:
     LOSSKIT_INLINE Count(int x) : lanes_(Words{} + static_cast<Word>(x)) {}
-    friend LOSSKIT_INLINE Count counted(Count n, Mask where) { return Count(n.lanes_ - where.bits()); }
+    friend LOSSKIT_INLINE Count counted(Count n, Mask where) { return Count(hidden(n.lanes_ - where.bits())); }
     friend LOSSKIT_INLINE Count operator+(Count a, Count b) { return Count(a.lanes_ + b.lanes_); }
     friend LOSSKIT_INLINE Count select(Mask m, Count a, Count b) { return Count((m.bits() & a.lanes_) | (~m.bits() & b.lanes_)); }
     LOSSKIT_INLINE double sum() const {
