@@ -26,6 +26,7 @@ template <class P>
 class SimdTeam {
   using T = typename P::scalar;
   static constexpr idx W = P::width;
+  static constexpr idx line = 64 / sizeof(T);  // of a cache, in elements
   static constexpr std::size_t prefetch_busy = 3072, prefetch_light = 32768;  // bytes ahead of a pass: with much, with little arithmetic
 
  public:
@@ -243,9 +244,9 @@ class SimdTeam {
           for (idx k = j; k < j + 4 * W; k += W) sums.add(careful<Sums>(c, At{k}, W, hole, odd, f, pipelined));
           continue;
         }
-        for (idx k = 0; k < 4 * W; k += W) __builtin_prefetch(soon + j + k, 0, 2);
+        for (idx k = 0; k < 4 * W; k += line) __builtin_prefetch(soon + j + k, 0, 2);
         if (filled)
-          for (idx k = 0; k < 4 * W; k += W) __builtin_prefetch(filled + j + k, 1, 2);
+          for (idx k = 0; k < 4 * W; k += line) __builtin_prefetch(filled + j + k, 1, 2);
         if constexpr (requires { hot.four(sums, At{j}, W, x0, x1, x2, x3); }) {
           for (idx k = 0; k < 4 * W; k += W) hot_pipelined(At{j + k});
           hot.four(sums, At{j}, W, x0, x1, x2, x3);
