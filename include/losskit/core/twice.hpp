@@ -15,7 +15,7 @@ class Twice {
  public:
   using scalar = typename P::scalar;
   static constexpr idx width = 2 * P::width, parts = 2 * P::parts;
-  static constexpr scalar shifter = P::shifter;
+  static constexpr scalar shifter = P::shifter, fine_shifter = P::fine_shifter;
   static constexpr int fine_bits = 0;
 
   struct Mask {
@@ -32,6 +32,9 @@ class Twice {
   template <class X>
     requires std::is_arithmetic_v<X>
   LOSSKIT_INLINE Twice(X x) : a_(x), b_(x) {}
+
+  LOSSKIT_INLINE P first() const { return a_; }
+  LOSSKIT_INLINE P second() const { return b_; }
 
   static LOSSKIT_INLINE Twice load(scalar const* p) { return {P::load(p), P::load(p + P::width)}; }
   LOSSKIT_INLINE void store(scalar* p) const { a_.store(p), b_.store(p + P::width); }
@@ -72,6 +75,7 @@ class Twice {
   friend LOSSKIT_INLINE Twice sqrt(Twice x) { return {sqrt(x.a_), sqrt(x.b_)}; }
   friend LOSSKIT_INLINE Twice rounded(Twice x) { return {rounded(x.a_), rounded(x.b_)}; }
   friend LOSSKIT_INLINE Twice power2(Twice x) { return {power2(x.a_), power2(x.b_)}; }
+  friend LOSSKIT_INLINE Twice raised(Twice x, Twice n) { return {raised(x.a_, n.a_), raised(x.b_, n.b_)}; }
   friend LOSSKIT_INLINE Twice scale2(Twice x, Twice n) { return {scale2(x.a_, n.a_), scale2(x.b_, n.b_)}; }
   friend LOSSKIT_INLINE Twice unscale(Twice x, Twice m) { return {unscale(x.a_, m.a_), unscale(x.b_, m.b_)}; }
   struct Split { Twice m, e; };
