@@ -322,6 +322,19 @@ class Packet {
   struct Split { Packet m, e; };
   friend LOSSKIT_INLINE Split split2(Packet x) {
 #if defined(__AVX512F__)
+    return split2_normal(x);
+#else
+    using limits = std::numeric_limits<T>;
+    constexpr int up = single ? 24 : 54;  // raises denormal numbers
+    Mask const tiny = x < Packet(limits::min());
+    auto const [m, e] = split2_normal(select(tiny, x * T(std::uint64_t{1} << up), x));
+    return {select(x >= 0, m, limits::quiet_NaN()),
+            select(x > 0, select(x <= limits::max(), select(tiny, e - up, e), limits::infinity()), -limits::infinity())};
+#endif
+  }
+  // The same for a positive normal x alone.
+  friend LOSSKIT_INLINE Split split2_normal(Packet x) {
+#if defined(__AVX512F__)
     if constexpr (single) {
       auto const m = _mm512_getmant_ps(x.raw_, _MM_MANT_NORM_p75_1p5, _MM_MANT_SIGN_nan);
       return {{m, raw_tag{}}, {_mm512_sub_ps(_mm512_getexp_ps(x.raw_), _mm512_getexp_ps(m)), raw_tag{}}};
@@ -330,17 +343,10 @@ class Packet {
       return {{m, raw_tag{}}, {_mm512_sub_pd(_mm512_getexp_pd(x.raw_), _mm512_getexp_pd(m)), raw_tag{}}};
     }
 #else
-    using limits = std::numeric_limits<T>;
-    constexpr T lift = single ? T(1 << 24) : T(std::int64_t{1} << 54);  // raises denormal numbers
     constexpr Word three_quarters = (bias << mantissa) - (Word(1) << (mantissa - 1));
-    constexpr T carrier = T(1) / limits::epsilon();                     // its lowest bit counts ones
-    Mask const tiny = x < Packet(limits::min());
-    Words const u = select(tiny, x * lift, x).bits();
-    Words const k = (u - (three_quarters - (bias << mantissa))) >> mantissa;  // e + bias
-    Packet const m = of_bits(u - (k << mantissa) + (bias << mantissa));
-    Packet const e = of_bits(k | std::bit_cast<Word>(carrier)) - select(tiny, carrier + T(bias) + (single ? 24 : 54), carrier + T(bias));
-    return {select(x >= 0, m, limits::quiet_NaN()),
-            select(x > 0, select(x <= limits::max(), e, limits::infinity()), -limits::infinity())};
+    constexpr T carrier = T(1) / std::numeric_limits<T>::epsilon();  // its lowest bit counts ones
+    Words const u = x.bits(), k = (u - (three_quarters - (bias << mantissa))) >> mantissa;  // e + bias
+    return {of_bits(u - (k << mantissa) + (bias << mantissa)), of_bits(k | std::bit_cast<Word>(carrier)) - (carrier + T(bias))};
 #endif
   }
   // 2^-e for a positive normal x and the m that split2 gave for it: their mantissas are the same.

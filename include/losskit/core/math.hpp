@@ -1,7 +1,7 @@
 // exp, log and their kin on SIMD packets, for float and double: Horner and fused multiply-add on what the packet supplies.
 //
 // The packet brings a few helpers that look at bits (backend/eigen_packet.hpp says what each promises): shifter and power2,
-// scale2, split2 and unscale, product_minus, rounded. The rest is here, for any packet and any instruction set.
+// scale2 and raised, split2 and unscale, product_minus, rounded. The rest is here, for any packet and any instruction set.
 // Where two figures stand as a / b, a is for float and b for double. Errors are the largest seen (float against double, double against
 // long double), in ulp of the result, with fused multiply-add; without it they are up to 0.5 ulp larger. tests/math_test.cpp keeps
 // them. NaN stays NaN.
@@ -17,7 +17,7 @@ concept Simd = requires(P p) {
   typename P::scalar;
   P::width;
   P::shifter;
-  power2(p), scale2(p, p), split2(p), unscale(p, p), product_minus(p, p, p), rounded(p);
+  power2(p), scale2(p, p), raised(p, p), split2(p), split2_normal(p), unscale(p, p), product_minus(p, p, p), rounded(p);
 };
 
 namespace detail {
@@ -44,23 +44,23 @@ LOSSKIT_INLINE P exp2_slope(P f) {
 template <Simd P>
 LOSSKIT_INLINE P exp2m1_reduced(P f) { return f * exp2_slope(f); }
 
-// e^x = 2^n (1 + g) in parts: n whole, g = e^r - 1 with r = x - n ln 2, |r| <= ln(2) / 2, g = r + r^2 q(r). ln 2 in two parts, of
+// e^x = 2^n (1 + g) in parts: n whole and `shifted` for power2, g = e^r - 1 with r = x - n ln 2, |r| <= ln(2) / 2, g = r + r^2 q(r). ln 2 in two parts, of
 // which the first has so few bits that its product with n is exact; r_low is what rounding the second loses.
 template <class P>
-struct ExpParts { P n, g, r_low; };
+struct ExpParts { P n, shifted, g, r_low; };
 template <Simd P>
 LOSSKIT_INLINE ExpParts<P> exp_parts(P x) {
-  P const n = multiply_add(x, P(1.4426950408889634), P(P::shifter)) - P(P::shifter);
+  P const shifted = multiply_add(x, P(1.4426950408889634), P(P::shifter)), n = shifted - P(P::shifter);
   if constexpr (is_float<P>) {
     P const low = -1.42860677e-06, rest = multiply_add(n, P(-0.693145751953125), x), r = multiply_add(n, low, rest);
     P const q = horner(r, 0.5, 0.166666657, 0.0416664928, 0.00833354611, 0.00139323249, 0.000197616959);
-    return {n, multiply_add(r * r, q, r), multiply_add(n, low, rest - r)};
+    return {n, shifted, multiply_add(r * r, q, r), multiply_add(n, low, rest - r)};
   } else {
     P const low = -1.9082149292705877e-10, rest = multiply_add(n, P(-0.69314718036912382), x), r = multiply_add(n, low, rest);
     P const q = horner(r, 0.5, 0.16666666666666677, 0.041666666666666713, 0.0083333333333213341, 0.001388888888884743,
                        0.00019841269887083772, 2.4801587426183354e-5, 2.7557243018391544e-6, 2.7557165680047033e-7,
                        2.5109536312270871e-8, 2.095406790149397e-9);
-    return {n, multiply_add(r * r, q, r), multiply_add(n, low, rest - r)};
+    return {n, shifted, multiply_add(r * r, q, r), multiply_add(n, low, rest - r)};
   }
 }
 
@@ -158,7 +158,7 @@ LOSSKIT_INLINE P exp(P x) {
 template <Simd P>
 LOSSKIT_INLINE P expm1(P x) {
   auto const e = detail::exp_parts(detail::is_float<P> ? min(max(x, P(-40)), P(89)) : min(max(x, P(-60)), P(710)));
-  P const half = power2(e.n + (P::shifter - 1));  // 2^(n - 1): 2^n itself may be infinite
+  P const half = power2(e.shifted - 1);  // 2^(n - 1): 2^n itself may be infinite
   return select(abs(x) < std::numeric_limits<typename P::scalar>::epsilon() / 4, x, 2 * multiply_add(half, e.g, half - 0.5));
 }
 
@@ -180,6 +180,16 @@ LOSSKIT_INLINE P log1p(P u) {
   return detail::log_of(select(u <= 1e30, multiply_add(lost, unscale(w, m), f), f), e);
 }
 
+// The same for u in [0, 1e30] alone, which needs no care for infinite, negative and tiny numbers: beyond, any number. Of a NaN it is NaN.
+template <class X>
+LOSSKIT_HD LOSSKIT_INLINE X log1p_bounded(X u) { return log1p(u); }
+template <Simd P>
+LOSSKIT_INLINE P log1p_bounded(P u) {
+  P const w = rounded(u + 1);
+  auto const [m, e] = split2_normal(w);
+  return detail::log_of(multiply_add(u - (w - 1), unscale(w, m), m - 1), e);
+}
+
 // The parts of the logistic function: with u = e^-a, a >= 0, they are 1 / (1 + u), u / (1 + u) and log(1 + u). Each is a sum of two
 // numbers, for products of several of them: the low part is the rounding error of the first, or 0 where that is not computed (single
 // numbers, and packets of doubles: there the largest error is 2.5 ulp, of the logarithm 2.0).
@@ -191,13 +201,13 @@ LOSSKIT_HD LOSSKIT_INLINE Logistic<X> logistic(X a) {
   X const u = exp(-a), larger = 1 / (1 + u);
   return {larger, X(0), u * larger, X(0), log1p(u), X(0)};
 }
-// On packets of floats no reduction of the logarithm is needed, u being in [0, 1]: u + u^2 r(u), r of degree 8. The error of every
+// On packets of floats no reduction of the logarithm is needed, u being in [0, 1]: u + u^2 r(u), r of degree 8. A u below 2^-126 is 0. The error of every
 // rounding before the parts is carried on. Largest error in float: of a sum of two 0.95 ulp, of the logarithm 1.4 ulp, near u = 1.
 template <Simd P>
   requires detail::is_float<P>
 LOSSKIT_INLINE Logistic<P> logistic(P a) {
-  auto const [n, g, r_low] = detail::exp_parts(max(-a, P(-104)));
-  P const s = scale2(P(1), n), u = detail::grown(s, g), u_low = multiply_add(s, r_low, product_minus(s, g, u - s));
+  auto const [n, shifted, g, r_low] = detail::exp_parts(max(-a, P(-88.02)));  // n = -127 there, and s = 0
+  P const s = power2(shifted), u = detail::grown(s, g), u_low = multiply_add(s, r_low, product_minus(s, g, u - s));
   P const larger = 1 / (u + 1), smaller = u * larger;
   // left: 1 - larger (1 + u). 1 - larger is exact, larger being at least 1/2.
   P const left = multiply_add(-larger, u_low, -product_minus(larger, u, 1 - larger));

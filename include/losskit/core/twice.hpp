@@ -83,6 +83,10 @@ class Twice {
     auto const a = split2(x.a_), b = split2(x.b_);
     return {{a.m, b.m}, {a.e, b.e}};
   }
+  friend LOSSKIT_INLINE Split split2_normal(Twice x) {
+    auto const a = split2_normal(x.a_), b = split2_normal(x.b_);
+    return {{a.m, b.m}, {a.e, b.e}};
+  }
 
  private:
   P a_, b_;

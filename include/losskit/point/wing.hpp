@@ -12,12 +12,14 @@
 #include <cmath>
 
 #include "losskit/concepts.hpp"
+#include "losskit/core/math.hpp"
 
 namespace losskit::inline LOSSKIT_ISA {
 
 class WingLoss {
  public:
   static constexpr char const* name = "WingLoss";
+  static constexpr bool long_chain = true;
 
   // The paper's numbers. Throws ParameterError outside the ranges.
   static constexpr Parameter parameters[] = {{"w", "coordinate", 10, Interval::closed(1e-9, 1e9)},
@@ -30,7 +32,7 @@ class WingLoss {
   template <Number X>
   LOSSKIT_HD LOSSKIT_INLINE Jet<X> operator()(X prediction, X truth) const {
     X const d = prediction - truth, a = abs(d);
-    auto const [value, steepness] = select(a >= w_, Jet<X>{a - c_, X(1)}, Jet<X>{w_ * log1p(a * (1 / eps_)), w_ / (eps_ + a)});
+    auto const [value, steepness] = select(a >= w_, Jet<X>{a - c_, X(1)}, Jet<X>{w_ * log1p_bounded(a * (1 / eps_)), w_ / (eps_ + a)});
     return {value, select(a <= 0, X(0), copysign(steepness, d))};
   }
 
