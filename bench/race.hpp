@@ -44,6 +44,18 @@ inline void race(std::vector<Case>& cases, int rounds, int repeats = 1) {
     }
 }
 
+// How much the machine changed its speed: of each case the median time of one half of the rounds over that of the other, of all
+// cases the median. 1: not at all. Ratios within a round suffer little, absolute times do.
+inline double drift_of(std::vector<Case> const& cases) {
+  std::vector<double> drifts;
+  for (Case const& c : cases) {
+    auto const middle = c.seconds.begin() + std::ptrdiff_t(c.seconds.size() / 2);
+    drifts.push_back(median({c.seconds.begin(), middle}) / median({middle, c.seconds.end()}));
+  }
+  double const drift = median(drifts);
+  return std::max(drift, 1 / drift);
+}
+
 // Speed of `c` over that of the fastest of `ceilings`.
 inline double speed_ratio(Case const& c, std::vector<Case const*> const& ceilings) {
   double lowest = std::numeric_limits<double>::infinity();

@@ -58,34 +58,39 @@ class Twin {
     P k, k_low, h, c_y, threshold;
   };
 
-  // Where a comparison held, one entry a packet of a block.
+  // Where a comparison held, in a block.
+#if defined(__AVX512F__)
   class Marks {
    public:
-    LOSSKIT_INLINE void set(idx packet, P::Mask const& mask) {
-#if defined(__AVX512F__)
-      _store_mask16(marks_ + packet, mask.bits());
-#else
-      marks_[packet] = std::uint16_t(mask.count());
-#endif
-    }
+    LOSSKIT_INLINE void set(idx packet, P::Mask const& mask) { _store_mask16(marks_ + packet, mask.bits()); }
     idx count(idx packets) {
       idx sum = 0;
-#if defined(__AVX512F__)
       for (idx i = packets; i % 4 != 0; ++i) marks_[i] = 0;
       for (idx i = 0; i < packets; i += 4) {
         std::uint64_t four;
         std::memcpy(&four, marks_ + i, 8);
         sum += std::popcount(four);
       }
-#else
-      for (idx i = 0; i < packets; ++i) sum += marks_[i];
-#endif
       return sum;
     }
 
    private:
     std::uint16_t marks_[block / W + 4];
   };
+#else
+  class Marks {
+   public:
+    LOSSKIT_INLINE void set(idx, P::Mask const& mask) { count_ = counted(count_, mask); }
+    idx count(idx) {
+      idx const sum = idx(count_.sum());
+      count_ = 0;
+      return sum;
+    }
+
+   private:
+    P::Count count_ = 0;
+  };
+#endif
   struct BlockMarks {
     Marks above, hard;
   };
@@ -98,14 +103,14 @@ class Twin {
         larger(larger(_mm512_loadu_ps(c), _mm512_loadu_ps(c + W)), larger(_mm512_loadu_ps(c + 2 * W), _mm512_loadu_ps(c + 3 * W)));
     return _mm512_cmp_ps_mask(most, _mm512_set1_ps(1), _CMP_NLE_UQ) == 0;
 #else
-    return ((abs(P::load(c)) <= 1) & (abs(P::load(c + W)) <= 1) & (abs(P::load(c + 2 * W)) <= 1) & (abs(P::load(c + 3 * W)) <= 1)).all();
+    return !P::any_outside(P::load(c), P::load(c + W), P::load(c + 2 * W), P::load(c + 3 * W));
 #endif
   }
 
   static LOSSKIT_INLINE P packet(float* a, P k, P k_low, P h, P c_y, P threshold, idx mark, BlockMarks& marks) {
     P const c = P::load(a), e = exp2_of(k, k_low, c, h);
     e.store(a);
-    marks.above.set(mark, !(c < c_y));
+    marks.above.set(mark, not_less(c, c_y));
     marks.hard.set(mark, c > threshold);
     return e;
   }

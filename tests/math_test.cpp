@@ -126,6 +126,8 @@ TEST_CASE_TEMPLATE("ulp", T, float, double) {
       CHECK_ULP((walk<T>(-c, c, [=](P x) { return exp2_of(P(exact), P(0), x, P(h)); },
                          [=](R x) { return static_cast<R>(std::exp2(static_cast<long double>(exact) * x - h)); })), limit + slack);
     }
+  CHECK_ULP((walk<T>(0, T(1e30), [](P x) { return log1p_bounded(x); }, [](R x) { return std::log1p(x); })), 0.95 + slack);
+  CHECK_ULP((walk<T>(T(1e-9), T(1.5), [](P x) { return log1p_bounded(x); }, [](R x) { return std::log1p(x); })), 0.95 + slack);
 
   for (double const y : {2.1, 0.3, -1.7, 50.0, 1000.0, -3000.0}) {
     T const power = static_cast<T>(y), end = static_cast<T>(std::exp2(std::fmin(reach / std::fabs(y), reach)));
@@ -195,6 +197,7 @@ TEST_CASE_TEMPLATE("special values", T, float, double) {
     for (Bits const sign : {Bits(0), Bits(1) << (8 * sizeof(T) - 1)}) {
       P const x(std::bit_cast<T>(std::bit_cast<Bits>(not_a_number<T>) | payload | sign));
       CHECK(!((exp2_of(P(3), P(0), x, P(1)) <= 0) | (exp2_of(P(3), P(0), x, P(1)) >= 0)).any());
+      CHECK(!((log1p_bounded(x) <= 0) | (log1p_bounded(x) >= 0)).any());
       CHECK(!((exp(x) <= 0) | (exp(x) >= 0) | (log(x) <= 0) | (log(x) >= 0) | (log1p(x) <= 0) | (log1p(x) >= 0)).any());
     }
 }

@@ -276,7 +276,9 @@ class Packet {
   static constexpr T shifter = T(1.5) / std::numeric_limits<T>::epsilon() + T(bias);
   friend LOSSKIT_INLINE Packet power2(Packet shifted) { return of_bits(shifted.bits() << mantissa); }
 
-  // Adding `fine_shifter` rounds x to multiples of 2^-b and leaves 2^b x in the lowest bits, b = fine_bits.
+  // A register as a table of 2^(i / 2^b), b = fine_bits; 0: there is none. Adding `fine_shifter` rounds x to multiples of 2^-b and leaves
+  // 2^b x in the lowest bits; fine_power2 makes 2^x of them: the table holds the bits of 2^(i / 2^b) less i << (23 - b), so that one
+  // addition of 2^b x << (23 - b) sets fraction and exponent.
 #if defined(__AVX512F__)
   static constexpr int fine_bits = single ? 5 : 0;
 #elif defined(__AVX2__)
@@ -285,8 +287,7 @@ class Packet {
   static constexpr int fine_bits = 0;
 #endif
   static constexpr T fine_shifter = T(1.5) / std::numeric_limits<T>::epsilon() / T(1 << fine_bits);
-  // 2^x of them. A register holds a table: the bits of 2^(i / 2^b) less i << (23 - b), so that one addition of 2^b x << (23 - b) sets
-  // fraction and exponent.
+#if defined(__AVX2__)
   friend LOSSKIT_INLINE Packet fine_power2(Packet shifted) requires(fine_bits > 0) {
 #if defined(__AVX512F__)
     alignas(64) static constexpr std::uint32_t table[32] = {
@@ -298,14 +299,13 @@ class Packet {
     return {(Raw)_mm512_add_epi32(_mm512_permutex2var_epi32(_mm512_load_si512(table), x, _mm512_load_si512(table + 16)),
                                   _mm512_slli_epi32(x, 18)),
             raw_tag{}};
-#elif defined(__AVX2__)
+#else
     __m256i const x = (__m256i)shifted.raw_;
     __m256i const table = _mm256_setr_epi32(0x3f800000, 0x3f7b95c2, 0x3f7837f0, 0x3f75fed7, 0x3f7504f3, 0x3f75672a, 0x3f7744fd, 0x3f7ac0c7);
     return {(Raw)_mm256_add_epi32(_mm256_permutevar8x32_epi32(table, x), _mm256_slli_epi32(x, 20)), raw_tag{}};
 #endif
   }
-  // p 2^n for a whole number n, fine_bits = 0; p and the result are normal numbers.
-  friend LOSSKIT_INLINE Packet raised(Packet p, Packet shifted) { return of_bits(p.bits() + (shifted.bits() << mantissa)); }
+#endif
 
   // p 2^n for a whole number n, however far p or 2^n alone would leave the range; |n| <= 2 bias - 2.
   friend LOSSKIT_INLINE Packet scale2(Packet p, Packet n) {

@@ -1,7 +1,7 @@
 // exp, log and their kin on SIMD packets, for float and double: Horner and fused multiply-add on what the packet supplies.
 //
 // The packet brings a few helpers that look at bits (backend/eigen_packet.hpp says what each promises): shifter and power2,
-// scale2 and raised, split2 and unscale, product_minus, rounded. The rest is here, for any packet and any instruction set.
+// scale2, split2 and unscale, product_minus, rounded. The rest is here, for any packet and any instruction set.
 // Where two figures stand as a / b, a is for float and b for double. Errors are the largest seen (float against double, double against
 // long double), in ulp of the result, with fused multiply-add; without it they are up to 0.5 ulp larger. tests/math_test.cpp keeps
 // them. NaN stays NaN.
@@ -17,7 +17,7 @@ concept Simd = requires(P p) {
   typename P::scalar;
   P::width;
   P::shifter;
-  power2(p), scale2(p, p), raised(p, p), split2(p), split2_normal(p), unscale(p, p), product_minus(p, p, p), rounded(p);
+  power2(p), scale2(p, p), split2(p), split2_normal(p), unscale(p, p), product_minus(p, p, p), rounded(p);
 };
 
 namespace detail {
@@ -31,18 +31,16 @@ LOSSKIT_INLINE P horner(P x, double c, C... rest) { return multiply_add(x, horne
 template <Simd P>
 inline constexpr bool is_float = sizeof(typename P::scalar) == 4;
 
-// (2^f - 1) / f for |f| <= 1/2, from a minimax polynomial of 2^f with the constant 1: degree 6 (float) or 11 (double).
+// 2^f - 1 for |f| <= 1/2, from a minimax polynomial of 2^f with the constant 1: degree 6 (float) or 11 (double).
 template <Simd P>
-LOSSKIT_INLINE P exp2_slope(P f) {
+LOSSKIT_INLINE P exp2m1_reduced(P f) {
   if constexpr (is_float<P>)
-    return horner(f, 0.693147182, 0.240226477, 0.0555035956, 0.00961849932, 0.00133909774, 0.000153293644);
+    return f * horner(f, 0.693147182, 0.240226477, 0.0555035956, 0.00961849932, 0.00133909774, 0.000153293644);
   else
-    return horner(f, 0.69314718055994529, 0.24022650695910172, 0.055504108664824567, 0.0096181291075771273, 0.0013333558145572982,
-                  0.00015403530478707718, 1.5252734727358761e-5, 1.3215424596678297e-6, 1.0177663358546514e-7, 7.075589796664787e-9,
-                  4.517709332904067e-10);
+    return f * horner(f, 0.69314718055994529, 0.24022650695910172, 0.055504108664824567, 0.0096181291075771273,
+                      0.0013333558145572982, 0.00015403530478707718, 1.5252734727358761e-5, 1.3215424596678297e-6,
+                      1.0177663358546514e-7, 7.075589796664787e-9, 4.517709332904067e-10);
 }
-template <Simd P>
-LOSSKIT_INLINE P exp2m1_reduced(P f) { return f * exp2_slope(f); }
 
 // e^x = 2^n (1 + g) in parts: n whole and `shifted` for power2, g = e^r - 1 with r = x - n ln 2, |r| <= ln(2) / 2, g = r + r^2 q(r). ln 2 in two parts, of
 // which the first has so few bits that its product with n is exact; r_low is what rounding the second loses.
@@ -116,17 +114,6 @@ LOSSKIT_INLINE P exp2_of(P k, P k_low, P c, P h) {
     P const g = detail::exp2m1_reduced(detail::is_float<P> ? multiply_add(c, k_low, f) : f);
     return detail::grown(s, g);
   }
-}
-
-// The same for exponents from -1021 (float: -126) to 1022 (126) alone, in double a shorter chain: the exponent is added to the bits of
-// 1 + f q(f). Largest error 1.2 / 1.0 ulp.
-template <class X>
-LOSSKIT_HD LOSSKIT_INLINE X exp2_bounded_of(X k, X k_low, X c, X h) { return exp2_of(k, k_low, c, h); }
-template <Simd P>
-  requires(!detail::is_float<P>)
-LOSSKIT_INLINE P exp2_bounded_of(P k, P, P c, P h) {
-  P const shift = P::fine_shifter - h, t = multiply_add(c, k, shift), f = product_minus(c, k, t - shift);
-  return raised(fuses ? multiply_add(f, detail::exp2_slope(f), P(1)) : 1 + detail::exp2m1_reduced(f), t);
 }
 
 // 2^((k + k_low) x - h) on one number. Rounded to float, an exponent of 90 would cost the result its last 5 bits: it is computed in

@@ -15,7 +15,7 @@ class Twice {
  public:
   using scalar = typename P::scalar;
   static constexpr idx width = 2 * P::width, parts = 2 * P::parts;
-  static constexpr scalar shifter = P::shifter, fine_shifter = P::fine_shifter;
+  static constexpr scalar shifter = P::shifter;
   static constexpr int fine_bits = 0;
 
   struct Mask {
@@ -75,7 +75,6 @@ class Twice {
   friend LOSSKIT_INLINE Twice sqrt(Twice x) { return {sqrt(x.a_), sqrt(x.b_)}; }
   friend LOSSKIT_INLINE Twice rounded(Twice x) { return {rounded(x.a_), rounded(x.b_)}; }
   friend LOSSKIT_INLINE Twice power2(Twice x) { return {power2(x.a_), power2(x.b_)}; }
-  friend LOSSKIT_INLINE Twice raised(Twice x, Twice n) { return {raised(x.a_, n.a_), raised(x.b_, n.b_)}; }
   friend LOSSKIT_INLINE Twice scale2(Twice x, Twice n) { return {scale2(x.a_, n.a_), scale2(x.b_, n.b_)}; }
   friend LOSSKIT_INLINE Twice unscale(Twice x, Twice m) { return {unscale(x.a_, m.a_), unscale(x.b_, m.b_)}; }
   struct Split { Twice m, e; };

@@ -36,7 +36,7 @@ struct Bounded {
   template <class X>
   LOSSKIT_HD Bounded<X> of_numbers() const { return {X(k), X(k_low), X(h)}; }
   template <class X>
-  LOSSKIT_HD LOSSKIT_INLINE X operator()(X r) const { return exp2_bounded_of(X(k), X(k_low), r, X(h)); }
+  LOSSKIT_HD LOSSKIT_INLINE X operator()(X r) const { return exp2_of(X(k), X(k_low), r, X(h)); }
   LOSSKIT_HD double scale() const { return product(double(k) + double(k_low), ln2); }
   // The logit that e is relative to, and how far that is above the logit of psi.
   LOSSKIT_HD double shift() const { return product(double(h), ln2); }
