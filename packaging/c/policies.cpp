@@ -122,7 +122,7 @@ class BatchPolicy final : public losskit_policy {
     auto state = P{}.start();
     value_of(state) = c.value;
     state.steps = c.steps;
-    if constexpr (std::is_same_v<State, AdaCosState>)
+    if constexpr (std::is_same_v<decltype(state), AdaCosState>)
       state.kept = c.kept, state.log_mean_rest = c.log_mean_rest, state.median_target_angle = c.median_target_angle;
     return state;
   }
