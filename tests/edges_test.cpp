@@ -462,6 +462,10 @@ TEST_CASE("AdaCos: formula, even and odd N, ignored rows, weights and row scales
       CHECK(next.scale == Approx(expected).epsilon(1e-12));
       CHECK(next.steps == 1);
       CHECK(next.kept == 0);
+      CHECK(next.log_mean_rest == Approx(double(std::log(sum / static_cast<long double>(rows)))).epsilon(1e-12));
+      CHECK(next.median_target_angle == Approx(median).epsilon(1e-12));
+      CHECK(state.log_mean_rest == 0);
+      CHECK(state.median_target_angle == 0);
       auto weighted = p.weighted();
       weighted.scales = view(p.scales);
       CHECK(step(backend, policy, state, weighted).scale == next.scale);

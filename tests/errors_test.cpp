@@ -61,6 +61,8 @@ TEST_CASE("parameters out of range or NaN") {
   expect_error<ParameterError>([] { FeatureNorm(3, 2); }, {"FeatureNorm", "3", "2"});
   expect_error<ParameterError>([] { FeatureNorm(-1); }, {"-1"});
   expect_error<ParameterError>([] { FeatureNorm{nan_d}; }, {"nan"});
+  for (double const bad : {0.0, -1.0, nan_d, inf_d})
+    expect_error<ParameterError>([&] { FeatureNorm(0, 1, bad); }, {"FeatureNorm", "factor = ", "(0, inf)"});
   for (double const bad : {0.0, -1.0, nan_d, inf_d}) {
     expect_error<ParameterError>([&] { WingLoss(bad, 2); }, {"WingLoss", "w = "});
     expect_error<ParameterError>([&] { WingLoss(10, bad); }, {"WingLoss", "eps = "});

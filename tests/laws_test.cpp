@@ -628,7 +628,7 @@ TEST_CASE("head: dx and dw against central differences, with a fixed scale and t
   for (bool const through_norm : {false, true})
     for (auto const& loss : some_losses()) {
       Head h(4, 6, 5, 2);
-      FeatureNorm const policy(0, 8);
+      FeatureNorm const policy(0, 8, 1.25);
       std::vector<double> scales(size(h.rows)), slopes(size(h.rows)), scale_gradient(size(h.rows));
       auto workspace = workspace_for(h.rows, h.classes);
       auto const value = [&] {
@@ -662,11 +662,16 @@ TEST_CASE("head: dx and dw against central differences, with a fixed scale and t
 }
 
 TEST_CASE("head: FeatureNorm's slope is the derivative of its value") {
-  FeatureNorm const policy(2, 5);
-  for (double const n : {0.5, 1.99, 2.01, 3.0, 4.99, 5.01, 80.0}) {
-    CHECK(policy(testing::Dual(n, 1)).value.d == policy(Scalar<double>(n)).slope.v);
-    CHECK(policy(Scalar<double>(n)).value.v == std::clamp(n, 2.0, 5.0));
+  for (double const factor : {1.0, 0.5, 3.0}) {
+    FeatureNorm const policy(2, 5, factor);
+    for (double const s : {0.5, 1.99, 2.01, 3.0, 4.99, 5.01, 80.0}) {
+      double const n = s / factor;
+      CHECK(policy(testing::Dual(n, 1)).value.d == policy(Scalar<double>(n)).slope.v);
+      CHECK(policy(Scalar<double>(n)).value.v == Approx(std::clamp(s, 2.0, 5.0)).epsilon(1e-15));
+      CHECK(policy(Scalar<double>(n)).slope.v == (s > 2 && s < 5 ? factor : 0));
+    }
   }
+  FeatureNorm const policy(2, 5);  // at a bound
   CHECK(policy(Scalar<double>(2)).slope.v == 1);
   CHECK(policy(Scalar<double>(5)).slope.v == 1);
 }

@@ -1,10 +1,11 @@
-// Similarity, verification and the suggested scale: hand-computed values, and brute force written another
+// Similarity, verification, and the suggested scale and margin: hand-computed values, and brute force written another
 // way.
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <fstream>
 #include <functional>
 #include <limits>
 #include <random>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "losskit/recognition/similarity.hpp"
+#include "losskit/recognition/suggest_margin.hpp"
 #include "losskit/recognition/suggest_scale.hpp"
 #include "losskit/recognition/verification.hpp"
 
@@ -187,6 +189,7 @@ TEST_CASE("roc: ties are one vertex, both corners are there") {
   CHECK(best.accuracy == near(4.0 / 6));
   CHECK(best.threshold == 0.9);
   CHECK(optimistic_accuracy(c.curve, TieRule::middle).threshold == near(0.7));
+  CHECK(optimistic_accuracy(c.curve, TieRule::most_lenient).threshold == 0.8);
 }
 
 TEST_CASE("roc: perfect, reversed and equal scores") {
@@ -194,17 +197,27 @@ TEST_CASE("roc: perfect, reversed and equal scores") {
   CHECK(auc(perfect.curve) == 1);
   CHECK(equal_error_rate(perfect.curve).rate == 0);
   CHECK(equal_error_rate(perfect.curve).threshold == 0.7);
-  CHECK(tar_at_far(perfect.curve, 0).true_accept_rate == 1);
+  CHECK(tar_at_far(perfect.curve, 0).tar == 1);
   CHECK(optimistic_accuracy(perfect.curve).accuracy == 1);
   CHECK(optimistic_accuracy(perfect.curve).threshold == 0.7);
   CHECK(optimistic_accuracy(perfect.curve, TieRule::middle).threshold == near(0.45));
+  CHECK(optimistic_accuracy(perfect.curve, TieRule::most_lenient).threshold == 0.7);  // one step is best
 
   Curve const reversed(Pairs{{0.9, 0.7, 0.2, 0.1}, {0, 0, 1, 1}});
   CHECK(auc(reversed.curve) == 0);
   CHECK(equal_error_rate(reversed.curve).rate == 1);
-  CHECK(tar_at_far(reversed.curve, 0.99).true_accept_rate == 0);
+  CHECK(tar_at_far(reversed.curve, 0.99).tar == 0);
   CHECK(optimistic_accuracy(reversed.curve).accuracy == 0.5);
   CHECK(optimistic_accuracy(reversed.curve).threshold == infinity);
+  CHECK(optimistic_accuracy(reversed.curve, TieRule::most_lenient).threshold == 0.1);  // accepting all is as good as nothing
+
+  Curve const nothing(Pairs{{0.9, 0.7, 0.2}, {0, 0, 1}});  // accepting nothing is best, alone
+  for (TieRule const rule : {TieRule::strictest, TieRule::middle, TieRule::most_lenient})
+    CHECK(optimistic_accuracy(nothing.curve, rule).threshold == infinity);
+
+  Curve const apart(Pairs{{0.9, 0.8, 0.7, 0.6}, {1, 0, 1, 0}});  // leads 1, 0, 1, 0: the first maximum and the last
+  CHECK(optimistic_accuracy(apart.curve, TieRule::strictest).threshold == 0.9);
+  CHECK(optimistic_accuracy(apart.curve, TieRule::most_lenient).threshold == 0.7);
 
   Curve const equal(Pairs{{0.3, 0.3, 0.3}, {0, 1, 1}});
   CHECK(equal.curve.points.size == 2);
@@ -257,26 +270,26 @@ TEST_CASE("tar at far: achieved rate, threshold and resolution") {
   // negatives 0.7 0.4 0.3 0.2; positives 0.9 0.6 0.4 0.1
   Curve const c(Pairs{{0.9, 0.7, 0.6, 0.4, 0.4, 0.3, 0.2, 0.1}, {1, 0, 1, 1, 0, 0, 0, 1}});
   TarAtFar t = tar_at_far(c.curve, 0.25);
-  CHECK(t.true_accept_rate == 0.5);
-  CHECK(t.false_accept_rate == 0.25);
+  CHECK(t.tar == 0.5);
+  CHECK(t.far == 0.25);
   CHECK(t.threshold == 0.6);
   CHECK(!t.resolution_insufficient);
   t = tar_at_far(c.curve, 0.6);
-  CHECK(t.true_accept_rate == 0.75);
-  CHECK(t.false_accept_rate == 0.5);
+  CHECK(t.tar == 0.75);
+  CHECK(t.far == 0.5);
   CHECK(t.threshold == 0.4);
   t = tar_at_far(c.curve, 0.2);
-  CHECK(t.true_accept_rate == 0.25);
-  CHECK(t.false_accept_rate == 0);
+  CHECK(t.tar == 0.25);
+  CHECK(t.far == 0);
   CHECK(t.threshold == 0.9);
   CHECK(t.resolution_insufficient);
   t = tar_at_far(c.curve, 1);
-  CHECK(t.true_accept_rate == 1);
+  CHECK(t.tar == 1);
   CHECK(t.threshold == 0.1);
   // A negative on top: only accepting nothing is below the target, and TAR is 0 there, not 1.
   t = tar_at_far(Curve(Pairs{{0.9, 0.5}, {0, 1}}).curve, 0.001);
   CHECK(t.threshold == infinity);
-  CHECK(t.true_accept_rate == 0);
+  CHECK(t.tar == 0);
   check_refused<ParameterError>([&] { tar_at_far(c.curve, 1.5); }, "target = 1.5 is outside [0, 1]");
   check_refused<ParameterError>([&] { tar_at_far(c.curve, nan_); }, "target");
 }
@@ -334,10 +347,8 @@ TEST_CASE("random pairs with ties: every figure agrees with brute force") {
           best = at;
       }
       TarAtFar const t = tar_at_far(c.curve, thousandths / 1000.0);
-      CHECK(t.true_accept_rate ==
-            static_cast<double>(best.true_accepts) / static_cast<double>(best.positives));
-      CHECK(t.false_accept_rate ==
-            static_cast<double>(best.false_accepts) / static_cast<double>(best.negatives));
+      CHECK(t.tar == static_cast<double>(best.true_accepts) / static_cast<double>(best.positives));
+      CHECK(t.far == static_cast<double>(best.false_accepts) / static_cast<double>(best.negatives));
       CHECK(t.resolution_insufficient == (thousandths * best.negatives < 1000));
       CHECK(count_at(p, t.threshold).true_accepts == best.true_accepts);
       CHECK(count_at(p, t.threshold).false_accepts == best.false_accepts);
@@ -355,7 +366,7 @@ TEST_CASE("tar at far: a decimal target is met by the same fraction") {
   Pairs p{{2}, {1}};  // 100 negatives 0.00 .. 0.99
   for (int i = 0; i < 100; ++i) p.scores.push_back(i / 100.0), p.same.push_back(0);
   Curve const c(p);
-  for (int i = 0; i <= 100; ++i) CHECK(tar_at_far(c.curve, i / 100.0).false_accept_rate == i / 100.0);
+  for (int i = 0; i <= 100; ++i) CHECK(tar_at_far(c.curve, i / 100.0).far == i / 100.0);
   CHECK(!tar_at_far(c.curve, 0.01).resolution_insufficient);
   CHECK(tar_at_far(c.curve, 0.009).resolution_insufficient);
 }
@@ -445,9 +456,10 @@ TEST_CASE("random folds with ties: both tie rules agree with brute force") {
     for (int i = 0; i < n; ++i)
       ids.push_back(
           static_cast<std::uint16_t>(i < k ? i : static_cast<int>(random() % static_cast<unsigned>(k))));
-    std::vector<FoldAccuracy> strict, middle;
+    std::vector<FoldAccuracy> strict, middle, lenient;
     VerificationAccuracy const a = accuracy_of(p, GivenFolds{view(ids), k}, TieRule::strictest, strict);
     accuracy_of(p, GivenFolds{view(ids), k}, TieRule::middle, middle);
+    accuracy_of(p, GivenFolds{view(ids), k}, TieRule::most_lenient, lenient);
     double sum = 0, squares = 0;
     for (int f = 0; f < k; ++f) {
       auto const trains = [&](std::size_t i) { return ids[i] != f; };
@@ -460,10 +472,12 @@ TEST_CASE("random folds with ties: both tie rules agree with brute force") {
           lowest = std::min(lowest, p.scores[i]), highest = std::max(highest, p.scores[i]);
         }
       std::sort(thresholds.begin(), thresholds.end(), std::greater<>());
-      double most = -1, strictest = 0;
-      for (double t : thresholds)
-        if (double const correct = count_at(p, t, trains).correct(); correct > most)
-          most = correct, strictest = t;
+      double most = -1, strictest = 0, most_lenient = 0;
+      for (double t : thresholds) {
+        double const correct = count_at(p, t, trains).correct();
+        if (correct > most) most = correct, strictest = t;
+        if (correct == most) most_lenient = t;
+      }
       auto const accuracy = [&](double t) {
         Counts const c = count_at(p, t, held);
         return c.correct() / static_cast<double>(c.positives + c.negatives);
@@ -471,6 +485,8 @@ TEST_CASE("random folds with ties: both tie rules agree with brute force") {
       FoldAccuracy const& s = strict[static_cast<std::size_t>(f)];
       CHECK(s.threshold == strictest);
       CHECK(s.accuracy == near(accuracy(strictest)));
+      CHECK(lenient[static_cast<std::size_t>(f)].threshold == most_lenient);
+      CHECK(lenient[static_cast<std::size_t>(f)].accuracy == near(accuracy(most_lenient)));
       sum += s.accuracy, squares += s.accuracy * s.accuracy;
 
       // The mean over a grid that the scores, multiples of 1/8, lie on the edges of.
@@ -568,4 +584,81 @@ TEST_CASE("suggest_scale: what is refused") {
     check_refused<ParameterError>([p] { suggest_scale(4, p); }, "is outside (1/C, 1) = (0.25, 1)");
   for (double m : {-0.1, 1.5, nan_})
     check_refused<ParameterError>([m] { suggest_scale(3, 0.9, m); }, "is outside [0, C/(C - 1)) = [0, 1.5)");
+}
+
+// ---- The suggested margin ---------------------------------------------------------------------------------
+
+TEST_CASE("suggest_margin: the bounds of the papers, and centres that reach them") {
+  CHECK(suggest_margin(2, 1) == 2);
+  CHECK(suggest_margin(2, 512) == 2);
+  CHECK(suggest_margin(3, 1) == 0);
+  CHECK(suggest_margin(3, 2) == 1.5);
+  CHECK(suggest_margin(513, 512) == near(513.0 / 512));
+  CHECK(suggest_margin(514, 512) == 1);
+  CHECK(suggest_margin(1'000'000, 512) == 1);
+  for (idx c : {2, 3, 4, 8, 10, 1000}) CHECK(suggest_margin(c, 2) == near(1 - std::cos(2 * pi / static_cast<double>(c))));
+  CHECK(suggest_margin(100'000'000, 2) == near(2 * std::pow(pi / 1e8, 2)));
+
+  // 1 - the largest cosine of two centres, for three sets of them
+  auto const room = [](std::vector<Doubles> const& centres) {
+    double largest = -1;
+    for (std::size_t i = 0; i < centres.size(); ++i)
+      for (std::size_t j = 0; j < i; ++j) largest = std::max(largest, cosine_similarity(centres[i], centres[j]));
+    return 1 - largest;
+  };
+  for (idx const c : {2, 3, 5, 17}) {
+    std::vector<Doubles> simplex, circle;
+    for (idx i = 0; i < c; ++i) {
+      Doubles corner(static_cast<std::size_t>(c), -1.0 / static_cast<double>(c));  // a corner of the simplex, its centre at 0
+      corner[static_cast<std::size_t>(i)] += 1;
+      simplex.push_back(corner);
+      double const angle = 2 * pi * static_cast<double>(i) / static_cast<double>(c);
+      circle.push_back({std::cos(angle), std::sin(angle)});
+    }
+    CHECK(suggest_margin(c, c - 1) == near(room(simplex)));
+    CHECK(suggest_margin(c, 2) == doctest::Approx(room(circle)).epsilon(1e-12));
+  }
+  CHECK(suggest_margin(6, 3) == near(room({{1, 0, 0}, {-1, 0, 0}, {0, 1, 0}, {0, -1, 0}, {0, 0, 1}, {0, 0, -1}})));
+
+  // and no random set of five or more in three dimensions has more room
+  std::mt19937 random(3);
+  std::normal_distribution<double> noise;
+  for (int trial = 0; trial < 2000; ++trial) {
+    std::vector<Doubles> centres;
+    for (int i = 0; i < 5 + trial % 3; ++i) centres.push_back({noise(random), noise(random), noise(random)});
+    CHECK(room(centres) <= suggest_margin(static_cast<idx>(centres.size()), 3));
+  }
+}
+
+TEST_CASE("suggest_margin: what is refused") {
+  check_refused<ParameterError>([] { suggest_margin(1, 512); }, "classes = 1 is below 2");
+  check_refused<ParameterError>([] { suggest_margin(-3, 512); }, "classes = -3 is below 2");
+  check_refused<ParameterError>([] { suggest_margin(10, 0); }, "width = 0 is below 1");
+}
+
+// Every number of README.md's table "Which margin, which s and m for my C?": cells are C, D, the scales without a margin, with CosMargin
+// 0.35 and with ArcMargin 0.5, the largest margins as cosine and as angle.
+TEST_CASE("README's table of scales and margins") {
+  std::ifstream page(LOSSKIT_README);
+  std::string line;
+  while (std::getline(page, line) && line.rfind("<!-- scales:", 0) != 0) {}
+  std::getline(page, line), std::getline(page, line);
+  int rows = 0;
+  while (std::getline(page, line) && line.rfind("| ", 0) == 0) {
+    std::vector<std::string> cells;
+    for (std::size_t from = 2, to; (to = line.find(" |", from)) != line.npos; from = to + 3) cells.push_back(line.substr(from, to - from));
+    INFO(line);
+    REQUIRE(cells.size() == 8);
+    std::string digits = cells[0].substr(0, cells[0].find(' '));
+    digits.erase(std::remove(digits.begin(), digits.end(), ','), digits.end());
+    idx const classes = std::stoll(digits), width = std::stoll(cells[1]);
+    double const cosine = suggest_margin(classes, width);
+    double const expected[] = {suggest_scale(classes, 0.999), suggest_scale(classes, 0.999, 0.35),
+                               suggest_scale(classes, 0.999, 1 - std::cos(0.5)), cosine, std::acos(1 - cosine)};
+    for (std::size_t k = 0; k < 5; ++k) CHECK(std::stod(cells[2 + k]) == doctest::Approx(expected[k]).epsilon(6e-4));
+    CHECK(cells[7].find("arXiv:") != std::string::npos);  // its source
+    ++rows;
+  }
+  CHECK(line.rfind("<!-- end of scales", 0) == 0);
+  CHECK(rows >= 6);
 }

@@ -75,7 +75,7 @@ double try_out(char const* name, Net net, Signals const& train, Signals const& t
   auto const curve = losskit::roc(scores, same, points);
   double const area = losskit::auc(curve);
   std::printf("%-24s names %.1f of 100 unseen signals; new classes: area under the ROC %.4f, TAR %.3f at FAR 0.01\n", name,
-              100 * double(right) / double(named.size()), area, losskit::tar_at_far(curve, 0.01).true_accept_rate);
+              100 * double(right) / double(named.size()), area, losskit::tar_at_far(curve, 0.01).tar);
   return area;
 }
 

@@ -42,14 +42,14 @@ void verify(Matrix const& cosines, GlyphSet const& test, Result& result) {
   }
   std::vector<losskit::RocPoint> points(losskit::roc_capacity(pairs));
   losskit::RocCurve const curve = losskit::roc(scores, same, points);
-  result.tar_at_1e2 = losskit::tar_at_far(curve, 1e-2).true_accept_rate;
-  result.tar_at_1e3 = losskit::tar_at_far(curve, 1e-3).true_accept_rate;
-  result.tar_at_1e4 = losskit::tar_at_far(curve, 1e-4).true_accept_rate;
+  result.tar_at_1e2 = losskit::tar_at_far(curve, 1e-2).tar;
+  result.tar_at_1e3 = losskit::tar_at_far(curve, 1e-3).tar;
+  result.tar_at_1e4 = losskit::tar_at_far(curve, 1e-4).tar;
   result.equal_error_rate = losskit::equal_error_rate(curve).rate;
   result.area = losskit::auc(curve);
   for (double exponent = -6; exponent < 0.001; exponent += 0.05) {
     auto const at = losskit::tar_at_far(curve, std::min(1.0, std::pow(10.0, exponent)));
-    if (!at.resolution_insufficient) result.curve.push_back({at.false_accept_rate, at.true_accept_rate});
+    if (!at.resolution_insufficient) result.curve.push_back({at.far, at.tar});
   }
 }
 

@@ -173,6 +173,45 @@ concept Loss = requires(L const loss) {
   { loss.scale } -> std::convertible_to<double>;
 };
 
+namespace detail {
+
+template <class T>
+LOSSKIT_HD Jet<T> plain(Jet<Scalar<T>> const& at) {
+  return {at.value.v, at.slope.v};
+}
+template <class T>
+LOSSKIT_HD RestJet<T> plain(RestJet<Scalar<T>> const& at) {
+  return {at.value.v, at.slope.v, at.by_threshold.v};
+}
+template <class T>
+LOSSKIT_HD ObjectiveJet<T> plain(ObjectiveJet<Scalar<T>> const& at) {
+  return {at.value.v, at.slope.v, at.by_mean.v};
+}
+
+}  // namespace detail
+
+// A policy's formula on plain floats or doubles, with the arithmetic, and so the bits, that a call on a host has:
+//
+//   value_and_slope(ArcMargin{0.5}, 0.3)        psi(0.3) and its derivative, a Jet<double>
+//   value_and_slope(WingLoss{}, 1.0, 3.0)       of a prediction and a truth; of a rest rule: of a cosine and a threshold
+//
+// Every kind of policy, and your own. Margins of the catalogue take plain numbers as they are: ArcMargin{0.5}.target(0.3).
+template <class P, std::floating_point T, std::same_as<T>... More>
+LOSSKIT_HD auto value_and_slope(P const& policy, T x, More... more) {
+  using X = Scalar<T>;
+  if constexpr (requires { policy.target(X(x), X(more)...); }) {
+    return detail::plain(policy.target(X(x), X(more)...));
+  } else if constexpr (requires { policy.rest(X(x), X(more)...); }) {
+    return detail::plain(policy.rest(X(x), X(more)...));
+  } else {
+    static_assert(
+        requires { policy(X(x), X(more)...); },
+        "losskit: the policy has no formula of so many numbers: a margin takes a cosine, a rest rule a cosine and a threshold, "
+        "an objective log p (and the mean log p), a point loss a prediction and a truth, a scale of rows a norm");
+    return detail::plain(policy(X(x), X(more)...));
+  }
+}
+
 // Where a policy's slope jumps, or its second derivative is infinite. Checkers step around these points; each header says which side
 // the slope takes.
 struct Kinks {

@@ -1,6 +1,7 @@
 // What a C caller gives, as losskit's C++ takes it: errors to status codes, structs of known versions, views with types, threads.
 #pragma once
 #include <algorithm>
+#include <cstddef>
 #include <cstdio>
 #include <cstring>
 #include <new>
@@ -64,18 +65,30 @@ losskit_status guarded(F const& f) noexcept {
 
 // --- structs ---------------------------------------------------------------------------------------------------------------------
 
-// Each has one version as yet, and is read and written where it lies. A later version may only append: a struct that grows is then read
-// through a copy with zeros at its end, and written as far as its struct_size goes.
+// A struct of one version is read and written where it lies. A later version only appends: a struct that has grown is read through a
+// copy with zeros at its end, and written as far as its struct_size goes. `oldest`: the size of its first version.
 template <class S>
-void expect_version(char const* name, S const* p) {
+void expect_version(char const* name, S const* p, std::size_t oldest = sizeof(S)) {
   if (!p) fail<ShapeError>("%s: null", name);
-  if (p->struct_size != sizeof(S))
+  if (p->struct_size < oldest || p->struct_size > sizeof(S))
     fail<VersionError>("%s: struct_size = %zu; this library knows %zu: set it to sizeof the struct", name, p->struct_size, sizeof(S));
 }
 template <class S>
 S const& read_struct(char const* name, S const* p) {
   expect_version(name, p);
   return *p;
+}
+template <class S>
+S copy_of_struct(char const* name, S const* p, std::size_t oldest) {
+  expect_version(name, p, oldest);
+  S copy{};
+  std::memcpy(&copy, p, p->struct_size);
+  return copy;
+}
+template <class S>
+void write_struct(S* p, S value) {
+  value.struct_size = p->struct_size;
+  std::memcpy(p, &value, p->struct_size);
 }
 
 inline losskit_options const& options_of(losskit_options const* p) {

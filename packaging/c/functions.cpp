@@ -2,6 +2,7 @@
 #include "functions.hpp"
 
 #include <cmath>
+#include <cstddef>
 
 #include "arguments.hpp"
 #include "catalogue.hpp"
@@ -210,18 +211,21 @@ losskit_status cosine_layer_backward(const losskit_cosine_state* state, losskit_
 
 // --- what follows training -----------------------------------------------------------------------------------------------------------
 
+// A state's first version ended with kept.
+constexpr std::size_t oldest_state = offsetof(losskit_state, log_mean_rest);
+
 losskit_status start(const losskit_policy* policy, losskit_state* state) {
   return guarded([&] {
-    expect_version("state", state);
-    *state = required("policy", policy).start();
+    expect_version("state", state, oldest_state);
+    write_struct(state, required("policy", policy).start());
   });
 }
 losskit_status advance(const losskit_policy* policy, losskit_state* state, const losskit_batch* batch, void* workspace, size_t workspace_size,
                        const losskit_options* options) {
   return guarded([&] {
-    losskit_state next = read_struct("state", state);
+    losskit_state next = copy_of_struct("state", state, oldest_state);
     required("policy", policy).advance(next, read_struct("batch", batch), workspace_of(workspace, workspace_size), options_of(options));
-    *state = next;
+    write_struct(state, next);
   });
 }
 losskit_status row_scales(const losskit_policy* policy, losskit_view norms, losskit_view scales_out, losskit_view slopes) {
@@ -284,8 +288,7 @@ losskit_status verify(const losskit_roc_point* points, int64_t count, double tar
     double const area = auc(curve);
     auto const equal = equal_error_rate(curve);
     auto const at = tar_at_far(curve, target_far);
-    *result = {sizeof *result, area, equal.rate, equal.threshold, at.true_accept_rate, at.false_accept_rate, at.threshold,
-               at.resolution_insufficient};
+    *result = {sizeof *result, area, equal.rate, equal.threshold, at.tar, at.far, at.threshold, at.resolution_insufficient};
   });
 }
 losskit_status verification_accuracy(losskit_view scores, losskit_view same, int64_t folds, losskit_view fold_of_pair, void* workspace,

@@ -113,15 +113,17 @@ class BatchPolicy final : public losskit_policy {
  private:
   template <class State>
   static losskit_state as_c(State state) {
-    losskit_state c{sizeof(losskit_state), value_of(state), state.steps, 0};
-    if constexpr (requires { state.kept; }) c.kept = state.kept;
+    losskit_state c{sizeof(losskit_state), value_of(state), state.steps, 0, 0, 0};
+    if constexpr (std::is_same_v<State, AdaCosState>)
+      c.kept = state.kept, c.log_mean_rest = state.log_mean_rest, c.median_target_angle = state.median_target_angle;
     return c;
   }
   static auto as_cpp(losskit_state const& c) {
     auto state = P{}.start();
     value_of(state) = c.value;
     state.steps = c.steps;
-    if constexpr (requires { state.kept; }) state.kept = c.kept;
+    if constexpr (std::is_same_v<decltype(state), AdaCosState>)
+      state.kept = c.kept, state.log_mean_rest = c.log_mean_rest, state.median_target_angle = c.median_target_angle;
     return state;
   }
 

@@ -286,7 +286,8 @@ TEST_CASE("scales, rest rules and schedules that follow training") {
   std::vector<std::byte> memory(advance_workspace_bytes(p.rows));
   auto const c_batch = p.c_batch();
   auto const c_o = p.c_options();
-  losskit_state state{sizeof(losskit_state), 0, 0, 0};
+  losskit_state state{};
+  state.struct_size = sizeof state;
   {
     Made const policy("AdaCosScale(classes=131, ceiling=50)");
     AdaCosScale const scale(131, 0, 50);
@@ -297,6 +298,23 @@ TEST_CASE("scales, rest rules and schedules that follow training") {
     CHECK(state.value == next.scale);
     CHECK(state.steps == 1);
     CHECK(state.value != scale.start().scale);
+    CHECK(state.log_mean_rest == next.log_mean_rest);
+    CHECK(state.median_target_angle == next.median_target_angle);
+    CHECK(state.log_mean_rest != 0);
+    // A caller built with the struct's first version, which ended with kept: the same state, and nothing written behind it.
+    struct First { std::size_t struct_size; double value; std::int64_t steps, kept; } const start{sizeof(First), scale.start().scale, 0, 0};
+    losskit_state old{};
+    old.log_mean_rest = 7;
+    std::memcpy(&old, &start, sizeof start);
+    REQUIRE(losskit_advance(policy, &old, &c_batch, memory.data(), memory.size(), &c_o) == LOSSKIT_OK);
+    CHECK(old.struct_size == sizeof(First));
+    CHECK(old.value == next.scale);
+    CHECK(old.steps == 1);
+    CHECK(old.log_mean_rest == 7);
+    for (std::size_t const size : {sizeof(First) - 1, sizeof(losskit_state) + 1, std::size_t(0)}) {
+      old.struct_size = size;
+      CHECK(losskit_start(policy, &old) == LOSSKIT_VERSION_ERROR);
+    }
   }
   {
     Made const policy("CurricularRest");
@@ -311,6 +329,10 @@ TEST_CASE("scales, rest rules and schedules that follow training") {
     REQUIRE(losskit_row_scales(policy, c_vector(n), c_vector(s), c_vector(d)) == LOSSKIT_OK);
     CHECK(s == std::vector<double>{1, 2, 4});
     CHECK(d == std::vector<double>{0, 1, 0});
+    Made const twice("FeatureNorm(factor=2)");
+    REQUIRE(losskit_row_scales(twice, c_vector(n), c_vector(s), c_vector(d)) == LOSSKIT_OK);
+    CHECK(s == std::vector<double>{1, 4, 16});
+    CHECK(d == std::vector<double>{2, 2, 2});
   }
   double value = 0;
   Made const lambda("LambdaSchedule"), warm_up("LinearWarmUp(0, 0.5, 10, 20)");
@@ -375,7 +397,7 @@ TEST_CASE("recognition") {
     REQUIRE(losskit_verify(c_points.data(), count, 0.34, &v) == LOSSKIT_OK);
     CHECK(v.auc == auc(curve));
     CHECK(v.equal_error_rate == equal_error_rate(curve).rate);
-    CHECK(v.true_accept_rate == tar_at_far(curve, 0.34).true_accept_rate);
+    CHECK(v.true_accept_rate == tar_at_far(curve, 0.34).tar);
     std::vector<FoldedPair> scratch(6);
     double mean = 0, deviation = 0;
     REQUIRE(losskit_verification_accuracy(c_vector(scores), c_vector(same), 3, losskit_none(), scratch.data(), 6 * 24, &mean, &deviation) ==
@@ -545,7 +567,7 @@ TEST_CASE("bad calls: a status, a text, and nothing written") {
   refused(losskit_logits(softmax, &good, gradient, memory.data(), memory.size(), &o, &report), LOSSKIT_TYPE_ERROR, {"SoftmaxLoss"});
   losskit_report unversioned{};
   refused(losskit_loss_and_gradient(policy, &good, gradient, memory.data(), memory.size(), &o, nullptr, &unversioned), LOSSKIT_VERSION_ERROR, {"report"});
-  losskit_state state{sizeof state, 1, 2, 3};
+  losskit_state state{sizeof state, 1, 2, 3, 0, 0};
   refused(losskit_start(lambda, &state), LOSSKIT_TYPE_ERROR, {"LambdaSchedule", "schedule"});
   refused(losskit_start(plain, &state), LOSSKIT_TYPE_ERROR, {"PlainRest"});
   double x = 7;

@@ -128,7 +128,7 @@ mutate "LabelSmoothing: the target keeps all"             objective/label_smooth
 mutate "CurricularRest: slope without 2"                  rest/curricular.hpp 'multiply_add(X(2), c, t)' 'c + t' laws
 mutate "CurricularRest: momentum the wrong way"           rest/curricular.hpp 'multiply_add(momentum_, batch.mean_target_cosine, product(1 - momentum_, state.t))' 'multiply_add(1 - momentum_, batch.mean_target_cosine, product(momentum_, state.t))' curricular
 mutate "FeatureNorm: slope beyond the ceiling"           scale/feature_norm.hpp '{X(high_), X(0)}' '{X(high_), X(1)}' laws
-mutate "FeatureNorm: no floor"                           scale/feature_norm.hpp 'return {X(low_), X(0)};' 'return {norm, X(1)};' laws
+mutate "FeatureNorm: no floor"                           scale/feature_norm.hpp 'return {X(low_), X(0)};' 'return {s, X(factor_)};' laws
 mutate "AdaCos: ln C for ln(C - 1)"                      scale/adacos.hpp 'double(classes_ - 1)' 'double(classes_)' edges
 mutate "AdaCos: the larger angle of pi/4 and the median" scale/adacos.hpp '::fmax(::sqrt(0.5), batch' '::fmin(::sqrt(0.5), batch' edges
 mutate "AdaCos: negative ln B taken"                     scale/adacos.hpp 'batch.log_mean_rest > 0 && ' '' edges

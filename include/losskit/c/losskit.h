@@ -292,6 +292,8 @@ typedef struct losskit_state {
   double value;
   int64_t steps; /* batches seen */
   int64_t kept;  /* of these, how many left an AdaCosScale as it was */
+  /* Of an AdaCosScale, to be seen: what the last advance made s of, ln B_avg and theta_med in radians. 0 before the first. */
+  double log_mean_rest, median_target_angle;
 } losskit_state;
 LOSSKIT_API losskit_status losskit_start(const losskit_policy* policy, losskit_state* state);
 /* The next state, from a batch of cosines. */

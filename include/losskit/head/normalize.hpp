@@ -4,6 +4,12 @@
 //
 // so x_i . dL/dx_i = n_i dL/dn_i: without a use of the norm the gradient is orthogonal to the row, and weight decay on a
 // normalised weight changes its length only. A row shorter than smallest_norm has no direction: y = 0 and no gradient.
+//
+// With an eps > 0, as torch.nn.functional.normalize has (1e-12 there), the row is divided by max(n_i, eps) instead:
+//
+//   n_i >= eps: as above     n_i < eps: y_i = x_i / eps,  dL/dx_i = dL/dy_i / eps + dL/dn_i x_i / n_i
+//
+// n_i itself is not raised, and its derivative at x = 0 is taken as 0. At n_i = eps the gradient is that of n_i >= eps, as torch's.
 // Rows whose squares overflow or underflow are summed again in scaled double: norms up to the largest number of the type are exact but
 // for rounding.
 #pragma once
@@ -73,14 +79,16 @@ struct NormalizeRow {
   MatrixView<S const, Space> x;
   MatrixView<S, Space> y;
   VectorView<T, Space> norms;
+  double eps;
 
   template <class Team>
   LOSSKIT_HD void operator()(Team& team, idx i) const {
     S const* const from = x.row(i);
     S* const to = y.row(i);
     double const n = norm(team, from, x.cols);
-    bool const none = n < smallest_norm<T>;
-    Inverse<T> const inverse(n);
+    bool const raised = double(T(n)) < eps;  // by the norm that the backward is given
+    Inverse<T> const inverse(raised ? eps : n);
+    bool const none = !raised && n < smallest_norm<T>;
     team.once([&] { norms[i] = T(n); });
     team.each(x.cols, [=](auto at) LOSSKIT_INLINE_LAMBDA {
       using X = std::remove_cv_t<decltype(at.load(from))>;
@@ -98,16 +106,17 @@ struct NormalizeBackwardRow {
   MatrixView<S, Space> dx;
   VectorView<T const, Space> dnorms;
   bool accumulate;
+  double eps;
 
   template <class Team>
   LOSSKIT_HD void operator()(Team& team, idx i) const {
     S const *const unit = y.row(i), *const d = dy.row(i);
     S* const to = dx.row(i);
     double const n = double(norms[i]);
-    bool const none = n < smallest_norm<T>, add = accumulate;
-    Inverse<T> const inverse(n);
+    bool const raised = n < eps, shortest = n < smallest_norm<T>, none = shortest && !raised, add = accumulate;
+    Inverse<T> const inverse(raised ? eps : n);
     double const slope = dnorms.data ? double(dnorms[i]) : 0;
-    T const along = T(none ? 0 : slope - dot(team, unit, d, y.cols) / n);
+    T const along = T(shortest ? 0 : raised ? slope * (eps / n) : slope - dot(team, unit, d, y.cols) / n);
     team.each(y.cols, [=](auto at) LOSSKIT_INLINE_LAMBDA {
       using X = std::remove_cv_t<decltype(at.load(d))>;
       X const g = none ? X(T(0)) : multiply_add(X(inverse.second), X(inverse.first) * at.load(d), X(along) * at.load(unit));
@@ -115,6 +124,12 @@ struct NormalizeBackwardRow {
     });
   }
 };
+
+template <class T>
+void expect_eps(double eps) {
+  if (!(eps == 0 || (eps >= smallest_norm<T> && eps <= 1)))
+    fail<ParameterError>("eps = %g is not 0 and outside [%g, 1]", eps, smallest_norm<T>);
+}
 
 template <class S, class Space>
 void expect_normalize(char const* x_name, MatrixView<S const, Space> x, char const* y_name, MatrixView<S, Space> y,
@@ -142,29 +157,31 @@ void expect_normalize_backward(MatrixView<S const, Space> y, VectorView<computed
 
 }  // namespace detail
 
-// y_i = x_i / |x_i| for the rows of x, B x D; y: B x D; norms: B, |x_i|. y may be x itself. Throws ShapeError, StrideError, AliasError,
-// MemoryError.
+// y_i = x_i / max(|x_i|, eps) for the rows of x, B x D; y: B x D; norms: B, |x_i|. y may be x itself. eps: 0, or in
+// [smallest_norm, 1]. Throws ParameterError, ShapeError, StrideError, AliasError, MemoryError.
 template <class B, class X, class Y, class N>
-void normalize_rows(B const& backend, X&& x, Y&& y, N&& norms) {
+void normalize_rows(B const& backend, X&& x, Y&& y, N&& norms, double eps = 0) {
   detail::expect_backend<B>();
   auto const to = view(static_cast<Y&&>(y));
   using S = typename decltype(to)::value;
   using Space = typename B::space;
   MatrixView<S const, Space> const from = view(static_cast<X&&>(x));
   VectorView<computed<S>, Space> const n = view(static_cast<N&&>(norms));
+  detail::expect_eps<computed<S>>(eps);
   detail::expect_normalize<S, Space>("x", from, "y", to, n);
   for (auto const& all : {detail::extent("x", from), detail::extent("y", to), detail::extent("norms", n)})
     detail::expect_memory(backend, all);
   backend.template rows<S>(from.rows, from.cols, Placement::no_gradient, static_cast<std::byte*>(nullptr),
-                           detail::NormalizeRow<S, Space>{from, to, n});
+                           detail::NormalizeRow<S, Space>{from, to, n, eps});
 }
 
-// dL/dx from dL/dy, both B x D, with y and norms as normalize_rows left them. dx may be dy itself, or y, unless accumulated. dnorms:
-// dL/dn_i, B elements or empty. Errors as of normalize_rows.
+// dL/dx from dL/dy, both B x D, with y and norms as normalize_rows left them, and its eps. dx may be dy itself, or y, unless accumulated.
+// dnorms: dL/dn_i, B elements or empty. Errors as of normalize_rows.
 template <class B, class Y, class N, class D, class X, class S = typename decltype(view(std::declval<X>()))::value>
 void normalize_rows_backward(B const& backend, Y&& y, N&& norms, D&& dy, X&& dx, Write write = Write::assign,
-                             VectorView<computed<S> const, typename B::space> dnorms = {}) {
+                             VectorView<computed<S> const, typename B::space> dnorms = {}, double eps = 0) {
   detail::expect_backend<B>();
+  detail::expect_eps<computed<S>>(eps);
   using Space = typename B::space;
   MatrixView<S, Space> const to = view(static_cast<X&&>(dx));
   MatrixView<S const, Space> const unit = view(static_cast<Y&&>(y)), d = view(static_cast<D&&>(dy));
@@ -174,16 +191,17 @@ void normalize_rows_backward(B const& backend, Y&& y, N&& norms, D&& dy, X&& dx,
                           detail::extent("dnorms", dnorms)})
     detail::expect_memory(backend, all);
   backend.template rows<S>(unit.rows, unit.cols, Placement::no_gradient, static_cast<std::byte*>(nullptr),
-                           detail::NormalizeBackwardRow<S, Space>{unit, n, d, to, dnorms, write == Write::accumulate});
+                           detail::NormalizeBackwardRow<S, Space>{unit, n, d, to, dnorms, write == Write::accumulate, eps});
 }
 
 // Overload for arguments that fit no call above: its static_assert says which call is meant.
 template <class B>
 void normalize_rows_backward(B const&, detail::Anything, detail::Anything, detail::Anything, detail::Anything, Write = Write::assign,
-                             detail::Anything = {}) {
+                             detail::Anything = {}, double = 0) {
   detail::expect_backend<B>();
-  static_assert(!Backend<B>, "losskit: the arguments do not fit; the call is normalize_rows_backward(backend, y, norms, dy, dx, write, "
-                             "dnorms)");
+  static_assert(!Backend<B>,
+                "losskit: the arguments do not fit; the call is normalize_rows_backward(backend, y, norms, dy, dx, write, "
+                "dnorms, eps)");
 }
 
 }  // namespace losskit::inline LOSSKIT_ISA

@@ -52,12 +52,13 @@ Batch(C&&, Y&&) -> Batch<std::remove_const_t<typename decltype(view(std::declval
                          std::remove_const_t<typename decltype(view(std::declval<Y>()))::value>,
                          typename decltype(view(std::declval<C>()))::space>;
 
+// With what torch.nn.functional.cross_entropy calls it, class_weights being its weight.
 enum class Reduction {
-  none,           // one loss a row (Outputs::row_losses); Report::loss is their sum
-  sum,            // of weight_i L_i
-  mean,           // sum / number of valid rows
-  batch_mean,     // sum / B, ignored rows counted (Caffe's BATCH_SIZE)
-  weighted_mean,  // sum / sum of weights over valid rows
+  none,           // one loss a row (Outputs::row_losses); Report::loss is their sum. torch: reduction="none"
+  sum,            // of weight_i L_i. torch: "sum"
+  mean,           // sum / number of valid rows. torch: "mean" without a weight
+  batch_mean,     // sum / B, ignored rows counted (Caffe's BATCH_SIZE). torch: "sum", divided by the rows; of kl_div: "batchmean"
+  weighted_mean,  // sum / sum of weights over valid rows. torch: "mean" with a weight
 };
 enum class Write { assign, accumulate };
 

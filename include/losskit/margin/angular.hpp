@@ -63,6 +63,10 @@ class AngularMargin {
   LOSSKIT_HD Jet<X> target(X c) const {
     return margin_jet(c).target;
   }
+  template <std::floating_point T>
+  LOSSKIT_HD Jet<T> target(T c) const {
+    return value_and_slope(*this, c);
+  }
 
   // psi, and the threshold cos(phi) - m3 without the rule past pi, from one angle. The parameter is m2, in radians.
   template <Number X>

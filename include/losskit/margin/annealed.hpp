@@ -27,6 +27,10 @@ class Annealed {
   LOSSKIT_HD Jet<X> target(X c) const {
     return mixed(c, margin_.target(c));
   }
+  template <std::floating_point T>
+  LOSSKIT_HD Jet<T> target(T c) const {
+    return value_and_slope(*this, c);
+  }
   template <Number X>
   LOSSKIT_HD MarginJet<X> margin_jet(X c) const {
     auto const at = margin_jet_of(margin_, c);

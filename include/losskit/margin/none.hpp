@@ -13,6 +13,10 @@ struct NoMargin {
   LOSSKIT_HD Jet<X> target(X c) const {
     return {min(max(c, X(-1)), X(1)), 1};
   }
+  template <std::floating_point T>
+  LOSSKIT_HD Jet<T> target(T c) const {
+    return value_and_slope(*this, c);
+  }
 };
 
 }  // namespace losskit::inline LOSSKIT_ISA

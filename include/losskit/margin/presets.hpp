@@ -57,6 +57,34 @@ inline CombinedMargin<Monotone> keras_insightface(double m1 = 1, double m2 = 0.5
 inline ArcMargin<Clamp, Detached> opensphere_arcface(double m = 0.5) { return ArcMargin<Clamp, Detached>(m, Clamp(2.65e-6)); }
 inline SphereMargin<Monotone, Detached> opensphere_sphereface(double m = 1.7) { return SphereMargin<Monotone, Detached>(m); }
 
+// xiaoboCASIA/SV-X-Softmax (de3a82d, fc_layers.py), AM and Arc: the margin only where c > 0. Scale 32. Its MV-AM and MV-Arc are losses
+// (compose/presets.hpp).
+inline CosMargin<Easy> sv_x_am(double m = 0.35) { return CosMargin<Easy>(m); }
+inline ArcMargin<Easy> sv_x_arc(double m = 0.35) { return ArcMargin<Easy>(m); }
+
+// MagFace (Meng et al. 2021, arXiv:2103.06627; IrvingMeng/MagFace 719001a, models/magface.py): ArcFace with the margin of each row's
+// length, only where c > 0. Scale 64. For a row of length n = |x|, before it is normalised:
+//
+//   m(n) = l_m + (u_m - l_m) / (u_a - l_a) (min(max(n, l_a), u_a) - l_a)        l_a = 10, u_a = 110, l_m = 0.45, u_m = 0.8
+//
+// magface_margin has m(n) in radians and dm/dn (0 outside [l_a, u_a], at an end that inside): fill Batch::margins with m(n_i); dL/dn_i is
+// then Outputs::margin_gradient times dm/dn, for normalize_rows_backward. Its regulariser lambda_g (n / u_a^2 + 1 / n) is the caller's.
+inline ArcMargin<Easy> magface(double m = 0.45) { return ArcMargin<Easy>(m); }
+inline Jet<double> magface_margin(double norm, double l_a = 10, double u_a = 110, double l_m = 0.45, double u_m = 0.8) {
+  double const slope = (u_m - l_m) / (u_a - l_a), n = norm < l_a ? l_a : norm > u_a ? u_a : norm;
+  return {multiply_add(slope, n - l_a, l_m), norm < l_a || norm > u_a ? 0 : slope};
+}
+
+// NPCFace (Zeng et al. 2020, arXiv:2007.10172), as FaceX-Zoo has it (f8f3cf1, head/NPCFace.py): the margin only where c > 0, and larger
+// the harder the row's hard classes are: m_i = 0.40 + 0.20 (mean cosine of the classes with c_j > cos(theta_y + 0.5); 0 if there are
+// none), no gradient through m_i. Scale 64. npcface_margin gives m_i in radians for Batch::margins. (Its hard classes become 1.1 c_j + 0.2,
+// which no rest rule here repeats.)
+inline ArcMargin<Easy> npcface(double m = 0.40) { return ArcMargin<Easy>(m); }
+inline double npcface_margin(double mean_hard_cosine, double m0 = 0.40, double m1 = 0.20) { return multiply_add(m1, mean_hard_cosine, m0); }
+
+// FaceX-Zoo (a82aab3, head/MV_Softmax.py), the margin of its MV-AM: easy AM, only where c > m. Scale 32. The whole losses MV-AM and
+// MV-Arc: compose/presets.hpp.
+inline CosMargin<Easy> facex_zoo_easy_am(double m = 0.35) { return CosMargin<Easy>(m, Easy(m)); }
 // FaceX-Zoo, ArcFace: past the break the plain cosine. Scale 32.
 inline ArcMargin<FallToCosine> facex_zoo_arcface(double m = 0.35) { return ArcMargin<FallToCosine>(m); }
 // AdaFace's repository, ArcFace: the angle clipped by 1e-4, no slope outside. (It also clips every cosine, of other classes too,

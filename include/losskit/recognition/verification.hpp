@@ -173,9 +173,9 @@ inline EqualErrorRate equal_error_rate(RocCurve const& curve) {
 }
 
 struct TarAtFar {
-  double true_accept_rate = 0;   // TAR there
-  double false_accept_rate = 0;  // FAR that was reached, <= the target
-  double threshold = 0;          // +infinity if only accepting nothing stays below the target
+  double tar = 0;        // there
+  double far = 0;        // what was reached, <= the target
+  double threshold = 0;  // +infinity if only accepting nothing stays below the target
   bool resolution_insufficient = false;
 };
 
@@ -199,13 +199,17 @@ inline TarAtFar tar_at_far(RocCurve const& curve, double target) {
 // scores s' < s. Often several steps are best, and a whole step decides alike on these pairs, but not on
 // others. Which one to take:
 enum class TieRule {
-  // The highest best threshold: a score, or +infinity where accepting nothing is best. What facenet's first
-  // argmax over growing distances (lfw.py) tends to as its grid of 0.01 is made finer.
+  // The highest best threshold: a score, or +infinity where accepting nothing is best. The first maximum along
+  // the curve: what facenet's first argmax over growing distances (lfw.py) tends to as its grid of 0.01 is made
+  // finer.
   strictest,
   // The mean of all best thresholds between the lowest and the highest score; as strictest if there are none.
   // What sphereface's mean of argmaxes (evaluation.m) tends to as its grid of 1e-4 is made finer. Where the
   // best steps lie apart, their mean may lie on a worse one.
   middle,
+  // The lowest score that is a best threshold, +infinity if none is. The last maximum along the curve: what a
+  // first argmax over the scores themselves, in rising order, takes.
+  most_lenient,
 };
 
 struct BestAccuracy {
@@ -271,17 +275,19 @@ class BestThreshold {
       strictest_ = score;
       length_ = 0;
     }
+    if (lead == best_lead_) most_lenient_ = score;
     last_ = score;
     last_lead_ = lead;
   }
   idx lead() const { return best_lead_; }
   double threshold(TieRule rule) const {
+    if (rule == TieRule::most_lenient) return most_lenient_;
     return rule == TieRule::strictest || length_ == 0 ? strictest_ : mean_;
   }
 
  private:
   static constexpr double infinity = std::numeric_limits<double>::infinity();
-  double strictest_ = infinity, last_ = infinity;
+  double strictest_ = infinity, most_lenient_ = infinity, last_ = infinity;
   double mean_ = 0, length_ = 0;  // over the best steps: of their thresholds, and together
   idx best_lead_ = 0, last_lead_ = 0;
 };

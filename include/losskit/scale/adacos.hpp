@@ -30,6 +30,9 @@ struct AdaCosState {
   double scale;   // in [floor, ceiling]
   idx steps = 0;  // batches seen
   idx kept = 0;   // of these, how many left the scale as it was
+  // To be seen, not used: what the last batch gave, finite or not. 0 before the first.
+  double log_mean_rest = 0;        // ln B_avg, at the scale before
+  double median_target_angle = 0;  // theta_med in radians
 };
 
 }  // namespace losskit
@@ -65,8 +68,11 @@ class AdaCosScale {
   // Pure. Rows = 0 or a statistic that is not finite also keeps the scale.
   LOSSKIT_HD State next(State state, ScaleStatistics const& batch) const {
     ++state.steps;
-    double const middle = ::fmax(::sqrt(0.5), batch.median_target_cosine);  // cos falls: min of angles, max of cosines
-    if (batch.rows > 0 && batch.log_mean_rest > 0 && batch.log_mean_rest <= largest && ::fabs(batch.median_target_cosine) <= largest)
+    state.log_mean_rest = batch.log_mean_rest;
+    double const median = batch.median_target_cosine;
+    state.median_target_angle = ::acos(hidden(median < -1 ? -1 : median > 1 ? 1 : median));
+    double const middle = ::fmax(::sqrt(0.5), median);  // cos falls: min of angles, max of cosines
+    if (batch.rows > 0 && batch.log_mean_rest > 0 && batch.log_mean_rest <= largest && ::fabs(median) <= largest)
       state.scale = within(batch.log_mean_rest / ::fmin(middle, 1.0));
     else
       ++state.kept;

@@ -178,10 +178,12 @@ class FeatureNorm(Scale):
     """A scale. Its formula, kinks and source are in its header under losskit.include_dir().
 
     low: in [0, inf]
-    high: in [0, inf]"""
+    high: in [0, inf]
+    factor: in (0, inf)"""
     low: float
     high: float
-    def __init__(self, low: float = 0.0, high: float = ...) -> None: ...
+    factor: float
+    def __init__(self, low: float = 0.0, high: float = ..., factor: float = 1.0) -> None: ...
 
 class AdaCosScale(Scale):
     """A scale. Its formula, kinks and source are in its header under losskit.include_dir().

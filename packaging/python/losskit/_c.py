@@ -131,7 +131,8 @@ class CosineState(_Sized):
 
 
 class State(_Sized):
-    _fields_ = [("struct_size", c_size_t), ("value", c_double), ("steps", c_int64), ("kept", c_int64)]
+    _fields_ = [("struct_size", c_size_t), ("value", c_double), ("steps", c_int64), ("kept", c_int64), ("log_mean_rest", c_double),
+                ("median_target_angle", c_double)]
 
 
 class Verification(_Sized):

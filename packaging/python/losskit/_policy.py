@@ -340,13 +340,17 @@ class State(NamedTuple):
     """Batches seen."""
     kept: int = 0
     """Of these, how many left an AdaCosScale as it was."""
+    log_mean_rest: float = 0.0
+    """Of an AdaCosScale, to be seen: ln B_avg of the last batch. 0 before the first."""
+    median_target_angle: float = 0.0
+    """Likewise: the median of its target angles, in radians."""
 
 
 def start(policy: Union[Policy, str]) -> State:
     """The state before the first batch, of an AdaCosScale or a CurricularRest."""
     state = _c.State()
     _c.start(handle_of("start", policy, "scale", "rest rule"), byref(state))
-    return State(state.value, state.steps, state.kept)
+    return State(state.value, state.steps, state.kept, state.log_mean_rest, state.median_target_angle)
 
 
 def schedule_value(schedule: Union[Policy, str], step: int) -> float:

@@ -573,7 +573,7 @@ def advance(policy: Loss, state: State, cosines: ArrayLike, labels: ArrayLike, *
     workspace = batch.workspace(handle, _c.NO_GRADIENT, options)
     c = _c.State(value=state.value, steps=state.steps, kept=state.kept)
     _c.advance(handle, byref(c), byref(batch.c), _address(workspace), workspace.size, byref(options))
-    return State(c.value, c.steps, c.kept)
+    return State(c.value, c.steps, c.kept, c.log_mean_rest, c.median_target_angle)
 
 
 def row_scales(policy: Loss, norms: ArrayLike) -> Tuple[NDArray[Any], NDArray[Any]]:
@@ -652,8 +652,9 @@ def equal_error_rate(curve: NDArray[Any]) -> EqualErrorRate:
 
 
 class TarAtFar(NamedTuple):
-    true_accept_rate: float
-    false_accept_rate: float
+    tar: float
+    """The true accept rate there."""
+    far: float
     """What was reached, <= the target."""
     threshold: float
     """inf where only accepting nothing stays below the target."""

@@ -154,12 +154,14 @@ def test_adacos(rng):
     e[rows, labels] = 0
     angle = min(np.pi / 4, np.median(np.arccos(cosines[rows, labels])))
     np.testing.assert_allclose(after.value, np.log(e.sum(1).mean()) / np.cos(angle), rtol=1e-9)  # eqs. 15 to 17
+    np.testing.assert_allclose(after.log_mean_rest, np.log(e.sum(1).mean()), rtol=1e-9)
+    np.testing.assert_allclose(after.median_target_angle, np.sort(np.arccos(cosines[rows, labels]))[9], rtol=1e-9)  # the lower of two
     assert after.steps == 1 and state.steps == 0
     assert lk.advance(scale, state, cosines, labels) == after  # pure
     assert lk.advance(scale, after, cosines, labels).steps == 2
     empty = lk.advance(scale, after, cosines[:0], labels[:0])
     assert empty.value == after.value and empty.kept == 1
-    assert lk.advance(scale, empty, cosines, labels)[1:] == (empty.steps + 1, 1)
+    assert lk.advance(scale, empty, cosines, labels)[1:3] == (empty.steps + 1, 1)
     loss = losskit.MarginSoftmax()
     with_state = lk.loss_value(loss, cosines, labels, scale=after.value).loss
     np.testing.assert_allclose(with_state, lk.loss_value(losskit.MarginSoftmax(scale=after.value), cosines, labels).loss, **EXACT)
@@ -180,6 +182,8 @@ def test_curricular(rng):
 def test_feature_norm():
     scales, slopes = lk.row_scales(losskit.FeatureNorm(low=1, high=3), [0.5, 2.0, 3.0, 4.0])
     assert scales.tolist() == [1, 2, 3, 3] and slopes.tolist() == [0, 1, 1, 0]
+    scales, slopes = lk.row_scales("FeatureNorm(factor=2)", [0.5, 2.0])
+    assert scales.tolist() == [1, 4] and slopes.tolist() == [2, 2]
     with pytest.raises(losskit.ParameterError):
         lk.row_scales("FeatureNorm", [-1.0])
 
@@ -210,8 +214,8 @@ def test_curve(rng):
     pairs = positive[:, None] - negative
     np.testing.assert_allclose(lk.auc(curve), ((pairs > 0) + (pairs == 0) / 2).mean(), **EXACT)
     target = lk.tar_at_far(curve, 0.1)
-    assert target.false_accept_rate <= 0.1 and not target.resolution_insufficient
-    assert target.true_accept_rate == (positive >= target.threshold).mean()
+    assert target.far <= 0.1 and not target.resolution_insufficient
+    assert target.tar == (positive >= target.threshold).mean()
     assert lk.tar_at_far(curve, 1e-4).resolution_insufficient
     error = lk.equal_error_rate(curve)
     far, frr = (negative >= error.threshold).mean(), (positive < error.threshold).mean()

@@ -87,7 +87,7 @@ def test_text_and_repr():
                          "rest=HardNegatives(t=0.2, weight=Adaptive))")
     assert losskit.AdaCosScale(classes=10575).text.startswith("AdaCosScale(classes=10575, ")
     assert losskit.AdaCosScale(classes=10575.0) == losskit.AdaCosScale(np.int32(10575))
-    assert losskit.FeatureNorm().text == "FeatureNorm(low=0.0, high=inf)"
+    assert losskit.FeatureNorm().text == "FeatureNorm(low=0.0, high=inf, factor=1.0)"
     for made in (arc, loss, losskit.FeatureNorm(), losskit.Annealed(lambda_=3), losskit.LinearWarmUp(from_=0.1, to=0.4),
                  losskit.NoMargin()):
         assert eval(repr(made), {**vars(losskit), "inf": float("inf")}) == made

@@ -340,7 +340,7 @@ _scales.defvjp(_scales_forward, lambda policy, slopes, upstream: (slopes * upstr
 
 
 def row_scales(policy: Policy, norms: ArrayLike) -> Array:
-    """A scale a row from its norm (B, >= 0), for margin_loss(scales=): FeatureNorm(low=0, high=inf). Differentiable."""
+    """A scale a row from its norm (B, >= 0), for margin_loss(scales=): FeatureNorm(low=0, high=inf, factor=1). Differentiable."""
     n = _computed("norms", norms)
     if n.ndim != 1:
         raise ShapeError(f"norms: of shape {n.shape}, expected 1 dimension")

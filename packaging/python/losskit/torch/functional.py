@@ -184,7 +184,7 @@ def cosine_layer(embeddings: Tensor, centres: Tensor) -> Tensor:
 
 
 def row_scales(norms: Tensor, policy: Policy = "FeatureNorm") -> Tensor:
-    """A scale a row from its norm, for margin_softmax(scales=): FeatureNorm(low=0, high=inf)."""
+    """A scale a row from its norm, for margin_softmax(scales=): FeatureNorm(low=0, high=inf, factor=1)."""
     return _ops.row_scales(_computed("norms", norms), text_of(policy))[0]
 
 
