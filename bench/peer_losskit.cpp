@@ -12,6 +12,9 @@ extern "C" {
 // `count` floats in huge pages, for both. Lives as long as the process.
 float* losskit_peer_memory(std::int64_t count) { return (new bench::Memory<float>(count))->data(); }
 
+// The floats in a register: 16 with AVX-512.
+int losskit_peer_width() { return int(Packet<float>::width); }
+
 // ArcFace, m = 0.5, s = 64: the mean loss, and its gradient in `gradient`, which may be the cosines.
 double losskit_peer_arcface(float* cosines, std::int64_t const* labels, std::int64_t rows, std::int64_t cols, float* gradient) {
   static std::vector<std::byte> workspace;  // of the largest call so far
