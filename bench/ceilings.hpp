@@ -93,10 +93,10 @@ template <idx Ahead, class T>
 void raise_in_place(T* a, idx n) {
   using P = losskit::Packet<T>;
   sweep<T>(n, [=](idx from, idx to) {
-    P const k = T(92.3), k_low = T(1e-6), h = T(5);
+    P const k = T(92.3), k_low = T(1e-6), shift = exp2_shift(P(5));
     for (idx j = from; j < to; j += 4 * P::width) {
       ask<Ahead>(a + j);
-      for (idx u = 0; u < 4; ++u) exp2_of(k, k_low, P::load(a + j + u * P::width), h).store(a + j + u * P::width);
+      for (idx u = 0; u < 4; ++u) exp2_of(k, k_low, P::load(a + j + u * P::width), shift).store(a + j + u * P::width);
     }
   });
 }

@@ -55,7 +55,7 @@ class Twin {
   struct Row {
     float* a;
     idx n;
-    P k, k_low, h, c_y, threshold;
+    P k, k_low, shift, c_y, threshold;
   };
 
   // Where a comparison held, in a block.
@@ -107,8 +107,8 @@ class Twin {
 #endif
   }
 
-  static LOSSKIT_INLINE P packet(float* a, P k, P k_low, P h, P c_y, P threshold, idx mark, BlockMarks& marks) {
-    P const c = P::load(a), e = exp2_of(k, k_low, c, h);
+  static LOSSKIT_INLINE P packet(float* a, P k, P k_low, P shift, P c_y, P threshold, idx mark, BlockMarks& marks) {
+    P const c = P::load(a), e = exp2_of(k, k_low, c, shift);
     e.store(a);
     marks.above.set(mark, not_less(c, c_y));
     marks.hard.set(mark, c > threshold);
@@ -127,7 +127,7 @@ class Twin {
       for (float& x : clean) x = losskit::clamped_cosine(x, odd);
       c = P::load(clean);
     }
-    P const e = exp2_of(r.k, r.k_low, c, r.h);
+    P const e = exp2_of(r.k, r.k_low, c, r.shift);
     e.store_some(r.a + j, m);
     marks.above.set(mark, on & !(raw < r.c_y));
     marks.hard.set(mark, on & (raw > r.threshold));
@@ -140,7 +140,7 @@ class Twin {
   static double open(Row const r, Record& record) {
     double z = 0;
     BlockMarks marks;
-    P const k = r.k, k_low = r.k_low, h = r.h, c_y = r.c_y, threshold = r.threshold;
+    P const k = r.k, k_low = r.k_low, shift = r.shift, c_y = r.c_y, threshold = r.threshold;
     idx const first = std::min(r.n, lead(r.a));
     for (idx begin = 0; begin < r.n;) {
       idx const end = std::min(r.n, begin == 0 && first > 0 ? first + block - W : begin + block);
@@ -151,17 +151,17 @@ class Twin {
         float* const a = r.a + j;
         for (idx u = 0; u < group; u += 16) __builtin_prefetch(a + u + ahead, 0, 2);
         if (fine(a)) {
-          P const e0 = packet(a, k, k_low, h, c_y, threshold, mark, marks),
-                  e1 = packet(a + W, k, k_low, h, c_y, threshold, mark + 1, marks);
-          P const e2 = packet(a + 2 * W, k, k_low, h, c_y, threshold, mark + 2, marks),
-                  e3 = packet(a + 3 * W, k, k_low, h, c_y, threshold, mark + 3, marks);
+          P const e0 = packet(a, k, k_low, shift, c_y, threshold, mark, marks),
+                  e1 = packet(a + W, k, k_low, shift, c_y, threshold, mark + 1, marks);
+          P const e2 = packet(a + 2 * W, k, k_low, shift, c_y, threshold, mark + 2, marks),
+                  e3 = packet(a + 3 * W, k, k_low, shift, c_y, threshold, mark + 3, marks);
           sum = sum + ((e0 + e1) + (e2 + e3));
         } else {
           for (idx u = 0; u < 4; ++u) sum = sum + edge(r, j + u * W, end, mark + u, marks, record.odd);
         }
       }
       for (; j < end; j += W, ++mark)
-        sum = sum + (j + W <= end && (abs(P::load(r.a + j)) <= 1).all() ? packet(r.a + j, k, k_low, h, c_y, threshold, mark, marks)
+        sum = sum + (j + W <= end && (abs(P::load(r.a + j)) <= 1).all() ? packet(r.a + j, k, k_low, shift, c_y, threshold, mark, marks)
                                                                         : edge(r, j, end, mark, marks, record.odd));
       z += double(sum.sum());
       record.above += marks.above.count(mark);
@@ -195,7 +195,7 @@ class Twin {
       float* const a = a_.row(first + i);
       idx const y = labels_[first + i];
       Record& record = records_[std::size_t(first + i)];
-      z[i] = open({a, a_.cols, exp_.k, exp_.k_low, exp_.h, raw[i], float(turned[i])}, record) - double(a[y]);
+      z[i] = open({a, a_.cols, exp_.k, exp_.k_low, exp2_shift(P(exp_.h)), raw[i], float(turned[i])}, record) - double(a[y]);
       record.above -= !(-1 < raw[i]), record.hard -= -1 > float(turned[i]);
       record.angle = std::acos(c[i]);
     }

@@ -97,24 +97,32 @@ inline constexpr Parts<T> two_over_ln2 = sizeof(T) == 4 ? Parts<T>{T(2.88539004)
 
 }  // namespace detail
 
-// 2^((k + k_low) c - h), h a whole number, for an exponent up to 126 / 1022 in size; one of just -127 / -1023 gives 0. k_low is what
-// k lost when it was rounded. The product k c is not rounded before it is raised. h costs nothing: it is part of the shifter, the
-// number whose addition rounds k c to a whole one.
+// 2^((k + k_low) c - h), h a whole number, shift = exp2_shift(h), for an exponent up to 126 / 1022 in size; one of just -127 / -1023 gives 0. k_low is what
+// k lost when it was rounded. The product k c is not rounded before it is raised. h costs nothing: it is part of the shift,
+// the number whose addition rounds k c to a whole one, or to a fraction that a table holds.
 // Polynomial of degree 6 / 11, largest error 1.2 / 1.3 ulp. With a table, in float: on AVX-512 degree 2, 1.8 ulp; on AVX2 degree 3, 1.2.
 template <Simd P>
-LOSSKIT_INLINE P exp2_of(P k, P k_low, P c, P h) {
+LOSSKIT_INLINE P exp2_of(P k, P k_low, P c, P shift) {
   if constexpr (P::fine_bits > 0) {  // 2^(i/32) or 2^(i/8) from a table, and a polynomial for what is left, |f| <= 1/64 or 1/16
-    P const shift = P::fine_shifter - h, t = multiply_add(c, k, shift), s = fine_power2(t);
+    P const t = multiply_add(c, k, shift), s = fine_power2(t);
     P const f = multiply_add(c, k_low, product_minus(c, k, t - shift));
     if constexpr (P::fine_bits == 5) return detail::grown(s, f * detail::horner(f, 0.693157342, 0.240228862));
     else return detail::grown(s, f * detail::horner(f, 0.693147242, 0.240258113, 0.0554894321));
   } else {
-    P const shift = P::shifter - h, t = multiply_add(c, k, shift);
-    P const f = product_minus(c, k, t - shift), s = power2(t);
+    P const t = multiply_add(c, k, shift), f = product_minus(c, k, t - shift), s = power2(t);
     P const g = detail::exp2m1_reduced(detail::is_float<P> ? multiply_add(c, k_low, f) : f);
     return detail::grown(s, g);
   }
 }
+
+// What exp2_of takes for h. Hidden, so that it stays what it is: a compiler that runs out of registers would make it anew from h, each
+// time. Of a single number it is h.
+template <Simd P>
+LOSSKIT_INLINE P exp2_shift(P h) {
+  if constexpr (P::fine_bits > 0) return rounded(P::fine_shifter - h); else return rounded(P::shifter - h);
+}
+template <class X>
+LOSSKIT_HD LOSSKIT_INLINE X exp2_shift(X h) { return h; }
 
 // 2^((k + k_low) x - h) on one number. Rounded to float, an exponent of 90 would cost the result its last 5 bits: it is computed in
 // double, or, where doubles are slow, split into a whole number and a rest of at most 1/2 with the product k x not rounded.

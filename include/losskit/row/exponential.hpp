@@ -26,17 +26,32 @@ LOSSKIT_HD RestRange rest_range(R const& rest) {
   if constexpr (requires { rest.lowest(); }) return {rest.lowest(), rest.bound()}; else return {-rest.bound(), rest.bound()};
 }
 
+// The exponential of numbers of type X, with what is the same for every class made once: e = 2^(k r - h).
+template <class X>
+struct BoundedExp {
+  X k, k_low, shift;
+  LOSSKIT_HD LOSSKIT_INLINE X operator()(X r) const { return exp2_of(k, k_low, r, shift); }
+  // Of numbers that f makes of X.
+  template <class F>
+  LOSSKIT_INLINE auto map(F f) const { return BoundedExp<decltype(f(k))>{f(k), f(k_low), f(shift)}; }
+};
+// e = 2^(k (r - m) - h), with r - m no less than floor.
+template <class X>
+struct PairedExp {
+  X k, k_low, m, shift, floor;
+  LOSSKIT_HD LOSSKIT_INLINE X operator()(X r) const { return exp2_of(k, k_low, max(r - m, floor), shift); }
+  template <class F>
+  LOSSKIT_INLINE auto map(F f) const { return PairedExp<decltype(f(k))>{f(k), f(k_low), f(m), f(shift), f(floor)}; }
+};
+
 // e = 2^(k r - h), k in two parts: s is kept to double precision.
 template <class T>
 struct Bounded {
   static constexpr bool paired = false;
   T k, k_low, h;
 
-  // The same for numbers of type X: a constant is broadcast to a packet once, not once an element.
   template <class X>
-  LOSSKIT_HD Bounded<X> of_numbers() const { return {X(k), X(k_low), X(h)}; }
-  template <class X>
-  LOSSKIT_HD LOSSKIT_INLINE X operator()(X r) const { return exp2_of(X(k), X(k_low), r, X(h)); }
+  LOSSKIT_HD BoundedExp<X> of_numbers() const { return {X(k), X(k_low), exp2_shift(X(h))}; }
   LOSSKIT_HD double scale() const { return product(double(k) + double(k_low), ln2); }
   // The logit that e is relative to, and how far that is above the logit of psi.
   LOSSKIT_HD double shift() const { return product(double(h), ln2); }
@@ -71,9 +86,7 @@ struct Paired {
   T k, k_low, m, h, floor;
 
   template <class X>
-  LOSSKIT_HD Paired<X> of_numbers() const { return {X(k), X(k_low), X(m), X(h), X(floor)}; }
-  template <class X>
-  LOSSKIT_HD LOSSKIT_INLINE X operator()(X r) const { return exp2_of(X(k), X(k_low), max(r - X(m), X(floor)), X(h)); }
+  LOSSKIT_HD PairedExp<X> of_numbers() const { return {X(k), X(k_low), X(m), exp2_shift(X(h)), X(floor)}; }
   LOSSKIT_HD double scale() const { return product(double(k) + double(k_low), ln2); }
   // As above. The difference comes before the products: near each other, huge logits lose nothing.
   LOSSKIT_HD double shift() const { return product(at(), ln2); }

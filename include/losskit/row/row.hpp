@@ -110,7 +110,8 @@ class OpenClass {
       using Four = Twice<Twice<X>>;
       auto const r0 = rest_.rest(x0, threshold_), r1 = rest_.rest(x1, threshold_), r2 = rest_.rest(x2, threshold_),
                  r3 = rest_.rest(x3, threshold_);
-      Four const e = exp_of_.template of_numbers<Four>()(Four({r0.value, r1.value}, {r2.value, r3.value}));
+      auto const four_exp_of = number_exp_of_.map([](X x) LOSSKIT_INLINE_LAMBDA { return Four({x, x}, {x, x}); });
+      Four const e = four_exp_of(Four({r0.value, r1.value}, {r2.value, r3.value}));
       X const e0 = e.first().first(), e1 = e.first().second(), e2 = e.second().first(), e3 = e.second().second();
       add_but_e(sums, at, x0, r0, e0), add_but_e(sums, at1, x1, r1, e1);
       add_but_e(sums, at2, x2, r2, e2), add_but_e(sums, at3, x3, r3, e3);
