@@ -131,7 +131,7 @@ void cosine_layer_backward(B const&, detail::Anything, detail::Anything, detail:
                            detail::Anything = {}, detail::Anything = {}) {
   detail::expect_backend<B>();
   static_assert(!Backend<B>, "losskit: the arguments do not fit; the call is cosine_layer_backward(backend, layer, dcosines, dx, dw, "
-                             "view(workspace), write, dnorms_x)");
+                             "workspace, write, dnorms_x)");
 }
 
 }  // namespace losskit::inline LOSSKIT_ISA
