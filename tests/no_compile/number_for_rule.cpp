@@ -1,5 +1,5 @@
 // A scale in the place of the rule past pi.
-// first error: rule past pi.*the scale stands in MarginSoftmax{margin, scale}
+// first error: after its numbers a margin takes a rule.*the scale stands in MarginSoftmax{margin, scale}
 #include <cstddef>
 #include <vector>
 
