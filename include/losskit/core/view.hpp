@@ -94,7 +94,7 @@ struct MatrixView {
   idx cols = 0;
   idx stride = 0;
 
-  MatrixView() = default;
+  LOSSKIT_HD LOSSKIT_INLINE constexpr MatrixView() {}
   LOSSKIT_HD LOSSKIT_INLINE constexpr MatrixView(T* data_, idx rows_, idx cols_, idx stride_)
       : data(data_), rows(rows_), cols(cols_), stride(stride_) {}
   // Of an object that is a matrix, and outlives the view.
@@ -112,7 +112,7 @@ struct VectorView {
   T* data = nullptr;
   idx size = 0;
 
-  VectorView() = default;
+  LOSSKIT_HD LOSSKIT_INLINE constexpr VectorView() {}
   LOSSKIT_HD LOSSKIT_INLINE constexpr VectorView(T* data_, idx size_) : data(data_), size(size_) {}
   // Of a container, which outlives the view.
   template <detail::OtherThan<VectorView> X>
