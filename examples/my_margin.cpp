@@ -25,7 +25,7 @@ int main() {
   MarginSoftmax const loss{LiArc{0.45}, 16.0};
   Batch const batch(matrix(cosines, 3, 4), labels);
   std::vector<std::byte> workspace(workspace_bytes<float>(on::serial{}, 3, 4, Placement::out_of_place));
-  Report const report = loss_and_gradient(on::serial{}, loss, batch, matrix(gradient, 3, 4), view(workspace));
+  Report const report = loss_and_gradient(on::serial{}, loss, batch, matrix(gradient, 3, 4), workspace);
 
   std::printf("loss %.6f, %d of %d right, mean angle %.3f rad\n", report.loss, static_cast<int>(report.top1),
               static_cast<int>(report.valid), report.mean_target_angle);

@@ -10,6 +10,7 @@
 #include "losskit/backend/serial.hpp"
 #include "losskit/executor/openmp.hpp"
 #include "losskit/head/cosine_layer.hpp"
+#include "losskit/head/owning_head.hpp"
 #include "losskit/loss/advance.hpp"
 #include "losskit/loss/point_loss.hpp"
 #include "problem.hpp"
@@ -166,6 +167,20 @@ TEST_CASE("a product packs its operands into 2 MiB a thread at most") {
     CHECK(layer<float>(losskit::on::eigen{}, rows, classes, width).bytes <= bands * (2 << 20));
     CHECK(layer<double>(losskit::on::eigen{}, rows, classes, width).bytes <= bands * (2 << 20));
   }
+}
+
+TEST_CASE("a head that owns its memory allocates for a larger call only") {
+  OwningHead<float> head;
+  auto const call = [&](idx rows, idx classes) {
+    Problem<float> x(rows, 17, 1), w(classes, 17, 2), of_labels(rows, classes, 3);
+    return counted([&] {
+      head.loss_and_gradient(on::serial{}, MarginSoftmax{ArcMargin{0.5}, 64.0}, x.cosines.matrix(), w.cosines.matrix(), of_labels.labels);
+    });
+  };
+  CHECK(call(9, 33).allocations > 0);
+  CHECK(call(9, 33).allocations == 0);
+  CHECK(call(5, 20).allocations == 0);
+  CHECK(call(9, 34).allocations > 0);
 }
 
 // The workspace is as large as the query says, and the query grows with rows, columns and threads only.

@@ -96,7 +96,7 @@ struct AdaCos {
   template <class Batch>
   void observe(Batch const& batch) {
     workspace.resize(losskit::advance_workspace_bytes(batch.cosines.rows));
-    state = losskit::advance(losskit::on::eigen{}, law, state, batch, losskit::view(workspace));
+    state = losskit::advance(losskit::on::eigen{}, law, state, batch, workspace);
   }
 };
 

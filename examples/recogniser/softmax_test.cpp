@@ -28,9 +28,8 @@ bool agree(idx rows, idx cols, double spread, double allowed) {
   std::vector<std::byte> workspace(losskit::workspace_bytes<T>(backend, rows, cols, losskit::Placement::out_of_place));
   losskit::Batch const batch{losskit::MatrixView<T>{z.data_ptr<T>(), rows, cols, cols},
                              losskit::VectorView<std::int64_t const>{labels.data_ptr<std::int64_t>(), rows}};
-  losskit::Report const report =
-      losskit::loss_and_gradient(backend, losskit::SoftmaxLoss{}, batch, losskit::MatrixView<T>{gradient.data_ptr<T>(), rows, cols, cols},
-                                 losskit::view(workspace));
+  losskit::Report const report = losskit::loss_and_gradient(backend, losskit::SoftmaxLoss{}, batch,
+                                                            losskit::MatrixView<T>{gradient.data_ptr<T>(), rows, cols, cols}, workspace);
 
   double const loss = expected.template item<double>(), off_loss = std::fabs(report.loss - loss) / loss;
   double const off_gradient = (gradient - logits.grad()).abs().max().template item<double>() /

@@ -12,6 +12,7 @@
 #include "losskit/core/version.hpp"
 #include "losskit/head/cosine_layer.hpp"
 #include "losskit/head/normalize.hpp"
+#include "losskit/head/owning_head.hpp"
 #include "losskit/head/pair_cosines.hpp"
 #include "losskit/loss/advance.hpp"
 #include "losskit/loss/calls.hpp"

@@ -129,8 +129,8 @@ TEST_CASE("a batch's weights, labels and outputs as vectors, rows and columns of
   auto const row = table.row(1).head(B);
   Eigen::Map<Eigen::ArrayXf const> const scales(weights.data(), B);
   Eigen::VectorXf row_losses(B);
-  batch.weights = view(row), batch.class_weights = view(of_classes), batch.scales = view(scales);
-  loss_and_gradient(backend, arc, batch, gradient, view(workspace), {}, {.row_losses = view(row_losses)});
+  batch.weights = row, batch.class_weights = of_classes, batch.scales = scales;
+  loss_and_gradient(backend, arc, batch, gradient, workspace, {}, {.row_losses = row_losses});
   CHECK(numbers_of(gradient) == expected);
   CHECK(numbers_of(row_losses) == losses);
 

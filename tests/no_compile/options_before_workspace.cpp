@@ -1,5 +1,5 @@
 // A call with options, whose arguments are in the wrong order: the options do not hide the words.
-// first error: do not fit.*loss_value\(backend, loss, Batch{cosines, labels}, view\(workspace\), options
+// first error: do not fit.*loss_value\(backend, loss, Batch{cosines, labels}, workspace, {\.reduction = Reduction::mean}
 #include <cstddef>
 #include <vector>
 

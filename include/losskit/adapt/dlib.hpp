@@ -131,11 +131,11 @@ double probe(L const& loss) {
   if constexpr (PointLoss<L>) {
     std::array<double, 6> const truth{0.1, 0.9, 0.6, 0.2, 0.35, 0};
     std::vector<std::byte> workspace(point_workspace_bytes(1, 6));
-    return loss_value(on::serial{}, loss, x, truth, view(workspace)).loss;
+    return loss_value(on::serial{}, loss, x, truth, workspace).loss;
   } else {
     std::array<int, 2> const labels{2, 0};
     std::vector<std::byte> workspace(workspace_bytes<double>(on::serial{}, 2, 3, Placement::no_gradient));
-    return loss_value(on::serial{}, loss, Batch(matrix(x, 2, 3), labels), view(workspace)).loss;
+    return loss_value(on::serial{}, loss, Batch(matrix(x, 2, 3), labels), workspace).loss;
   }
 }
 

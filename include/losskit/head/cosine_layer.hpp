@@ -23,27 +23,33 @@ struct CosineLayer {
   VectorView<computed<S>, Space> norms_w;  // C
 };
 
+namespace detail {
+
+template <class B, class S, class Space>
+void expect_cosine_layer(B const& backend, MatrixView<S const, Space> x, MatrixView<S const, Space> w, CosineLayer<S, Space> const& layer,
+                         MatrixView<S, Space> cosines) {
+  expect_normalize("x", x, "unit_x", layer.unit_x, layer.norms_x);
+  expect_normalize("w", w, "unit_w", layer.unit_w, layer.norms_w);
+  if (x.cols != w.cols) fail<ShapeError>("x has %lld columns and w %lld: both are the embedding width", ll(x.cols), ll(w.cols));
+  expect_shape("cosines", cosines, x.rows, w.rows);
+  Extent const of_x = extent("x", x), of_w = extent("w", w), of_cosines = extent("cosines", cosines);
+  Extent const unit_x = extent("unit_x", layer.unit_x), norms_x = extent("norms_x", layer.norms_x);
+  Extent const unit_w = extent("unit_w", layer.unit_w), norms_w = extent("norms_w", layer.norms_w);
+  expect_memory(backend, {of_x, of_w, unit_x, unit_w, norms_x, norms_w, of_cosines});
+  expect_all_apart({unit_x, unit_w, norms_x, norms_w, of_cosines});
+  for (auto const& out : {of_cosines, unit_x, norms_x}) expect_apart(out, of_w);
+  for (auto const& out : {of_cosines, unit_w, norms_w}) expect_apart(out, of_x);
+}
+
+}  // namespace detail
+
 // Cosines of B x D embeddings and C x D centres, B x C. Fills `layer`. Throws ShapeError, StrideError, AliasError, MemoryError.
 template <class B, class S, class Space, class X, class W, class C>
 void cosine_layer(B const& backend, X&& x, W&& w, CosineLayer<S, Space> const& layer, C&& cosines) {
   detail::expect_backend<B>();
   MatrixView<S, Space> const c = view(static_cast<C&&>(cosines));
   MatrixView<S const, Space> const from_x = view(static_cast<X&&>(x)), from_w = view(static_cast<W&&>(w));
-  detail::expect_normalize("x", from_x, "unit_x", layer.unit_x, layer.norms_x);
-  detail::expect_normalize("w", from_w, "unit_w", layer.unit_w, layer.norms_w);
-  if (from_x.cols != from_w.cols)
-    fail<ShapeError>("x has %lld columns and w %lld: both are the embedding width", detail::ll(from_x.cols), detail::ll(from_w.cols));
-  detail::expect_shape("cosines", c, from_x.rows, from_w.rows);
-  detail::expect_memory(backend, {detail::extent("x", from_x), detail::extent("w", from_w), detail::extent("unit_x", layer.unit_x),
-                                  detail::extent("unit_w", layer.unit_w), detail::extent("norms_x", layer.norms_x),
-                                  detail::extent("norms_w", layer.norms_w), detail::extent("cosines", c)});
-  detail::expect_all_apart({detail::extent("unit_x", layer.unit_x), detail::extent("unit_w", layer.unit_w),
-                            detail::extent("norms_x", layer.norms_x), detail::extent("norms_w", layer.norms_w),
-                            detail::extent("cosines", c)});
-  for (auto const& out : {detail::extent("cosines", c), detail::extent("unit_x", layer.unit_x), detail::extent("norms_x", layer.norms_x)})
-    detail::expect_apart(out, detail::extent("w", from_w));
-  for (auto const& out : {detail::extent("cosines", c), detail::extent("unit_w", layer.unit_w), detail::extent("norms_w", layer.norms_w)})
-    detail::expect_apart(out, detail::extent("x", from_x));
+  detail::expect_cosine_layer(backend, from_x, from_w, layer, c);
   normalize_rows(backend, from_x, layer.unit_x, layer.norms_x);
   normalize_rows(backend, from_w, layer.unit_w, layer.norms_w);
   backend.template product<S>(layer.unit_x, false, layer.unit_w, true, c, computed<S>(0));
@@ -131,7 +137,7 @@ void cosine_layer_backward(B const&, detail::Anything, detail::Anything, detail:
                            detail::Anything = {}, detail::Anything = {}) {
   detail::expect_backend<B>();
   static_assert(!Backend<B>, "losskit: the arguments do not fit; the call is cosine_layer_backward(backend, layer, dcosines, dx, dw, "
-                             "view(workspace), write, dnorms_x)");
+                             "workspace, write, dnorms_x)");
 }
 
 }  // namespace losskit::inline LOSSKIT_ISA

@@ -6,8 +6,8 @@
 //
 // or with the state in the backend's memory, so that a device's state is never copied to the host:
 //
-//   advance(backend, policy, state_view, batch, workspace);         state_view: one State, replaced
-//   batch.scale = scale_of(state_view);    batch.rest = rest_of(state_view);
+//   advance(backend, policy, states, batch, workspace);             states: a vector of one State, replaced
+//   batch.scale = scale_of(states);        batch.rest = rest_of(states);
 //
 // Which statistics of the batch are computed is the policy's Statistics (concepts.hpp).
 #pragma once
@@ -21,11 +21,17 @@
 
 namespace losskit::inline LOSSKIT_ISA {
 
-// Where the rows of a batch read the number of a state: for Batch::scale, and for Batch::rest.
-template <class State, class Space>
-VectorView<double const, Space> scale_of(VectorView<State, Space> state) { return {&state.data->scale, 1}; }
-template <class State, class Space>
-VectorView<double const, Space> rest_of(VectorView<State, Space> state) { return {&state.data->t, 1}; }
+// Where the rows of a batch read the number of a state, a vector of one: for Batch::scale, and for Batch::rest.
+template <class V>
+auto scale_of(V&& state) {
+  auto const v = view(static_cast<V&&>(state));
+  return VectorView<double const, typename decltype(v)::space>{&v.data->scale, 1};
+}
+template <class V>
+auto rest_of(V&& state) {
+  auto const v = view(static_cast<V&&>(state));
+  return VectorView<double const, typename decltype(v)::space>{&v.data->t, 1};
+}
 
 namespace detail {
 
@@ -214,8 +220,8 @@ inline std::size_t advance_workspace_bytes(idx rows) {
 // state: one, replaced. `batch` and Options::ignore_label (on a device scale_ceiling too) as for a loss; weights, margins, rest and
 // per-row scales do not act. Errors as in loss/calls.hpp; a state whose scale no call accepts is a ParameterError too.
 template <class B, Stateful Policy, class T, class I, class S>
-void advance(B const& backend, Policy const& policy, VectorView<typename Policy::State, S> state, Batch<T, I, S> const& batch,
-             WorkspaceIn<typename B::space> workspace, Options const& options = {}) {
+void advance(B const& backend, Policy const& policy, VectorView<typename Policy::State, typename B::space> state,
+             Batch<T, I, S> const& batch, WorkspaceIn<typename B::space> workspace, Options const& options = {}) {
   detail::expect_backend<B>();
   detail::expect_reachable<B, Batch<T, I, S>>();
   detail::expect_size("state", state, 1);
@@ -250,7 +256,7 @@ auto advance(B const&, P const&, detail::Anything, detail::Anything, detail::Any
   static_assert(!Backend<B> || Stateful<P>, "losskit: the second argument is not Stateful, such as AdaCosScale or CurricularRest; one of "
                                             "your own has State, Statistics, start(), next(state, statistics) and at(state)");
   static_assert(!Backend<B> || !Stateful<P>,
-                "losskit: the arguments do not fit; the call is advance(backend, policy, state, Batch{cosines, labels}, view(workspace), "
+                "losskit: the arguments do not fit; the call is advance(backend, policy, state, Batch{cosines, labels}, workspace, "
                 "options)");
 }
 

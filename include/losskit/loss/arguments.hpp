@@ -31,11 +31,16 @@ concept Backend = requires(B const backend, idx n, Placement placement, std::byt
 
 namespace detail {
 
-// Converts from everything, and so makes any overload with proper parameters the better one: for those that say why no call fits.
-struct Anything {
-  Anything() = default;
+// Convert from everything, and so make any overload with proper parameters the better one: for those that say why no call fits.
+// Something: not from {}, which are options.
+struct Something {
   template <class X>
-  Anything(X const&) {}
+  Something(X const&) {}
+};
+struct Anything : Something {
+  Anything() : Something(0) {}
+  template <class X>
+  Anything(X const& x) : Something(x) {}
 };
 
 // Returning `auto`, so that a compiler instantiates them at once: their error is then the first.
@@ -76,8 +81,6 @@ constexpr auto expect_point_loss() {
 }
 
 // A gradient, or logits: a matrix of the cosines' own type.
-template <class V>
-inline constexpr bool is_matrix = requires(V v) { v.stride; };
 template <class T, class V>
 constexpr auto expect_matrix_of() {
   static_assert(is_matrix<V>, "losskit: a gradient must be a matrix, like the cosines, and so must logits: matrix(gradient, rows, cols)");
@@ -94,6 +97,32 @@ template <class B, class L>
 constexpr auto expect_call() {
   expect_backend<B>();
   if constexpr (Backend<B> && !PointLoss<L>) expect_loss<L>();
+}
+template <class B, class L>
+constexpr auto expect_loss_and_gradient() {
+  expect_call<B, L>();
+  static_assert(!fits<B, L> || PointLoss<L>,
+                "losskit: the arguments do not fit; the call is loss_and_gradient(backend, loss, Batch{cosines, labels}, gradient, "
+                "workspace, {.reduction = Reduction::mean}, {.row_losses = losses})");
+  static_assert(!fits<B, L> || Loss<L>,
+                "losskit: the arguments do not fit; the call is loss_and_gradient(backend, loss, prediction, truth, gradient, "
+                "workspace, {.reduction = Reduction::mean}, {.element_losses = losses})");
+}
+template <class B, class L>
+constexpr auto expect_loss_value() {
+  expect_call<B, L>();
+  static_assert(!fits<B, L> || PointLoss<L>,
+                "losskit: the arguments do not fit; the call is loss_value(backend, loss, Batch{cosines, labels}, workspace, "
+                "{.reduction = Reduction::mean}, {.row_losses = losses})");
+  static_assert(!fits<B, L> || Loss<L>,
+                "losskit: the arguments do not fit; the call is loss_value(backend, loss, prediction, truth, workspace, "
+                "{.reduction = Reduction::mean}, {.element_losses = losses})");
+}
+template <class B, class L>
+constexpr auto expect_loss_gradient() {
+  expect_call<B, L>();
+  static_assert(!fits<B, L>, "losskit: the arguments do not fit; the call is loss_gradient(backend, loss, Batch{cosines, labels}, saved, "
+                             "gradient, {.reduction = Reduction::mean}, scale_gradient, margin_gradient)");
 }
 
 }  // namespace detail

@@ -38,12 +38,12 @@ struct Batch {
  private:
   template <class V>
   LOSSKIT_INLINE static auto matrix_only(V v) {
-    static_assert(requires { v.stride; }, "losskit: cosines must be a matrix, one sample a row: matrix(cosines, rows, cols)");
+    static_assert(detail::is_matrix<V>, "losskit: cosines must be a matrix, one sample a row: matrix(cosines, rows, cols)");
     return v;
   }
   template <class V>
   LOSSKIT_INLINE static auto vector_only(V v) {
-    static_assert(!requires { v.stride; }, "losskit: labels must be a vector, one a sample");
+    static_assert(!detail::is_matrix<V>, "losskit: labels must be a vector, one a sample");
     return v;
   }
 };

@@ -171,8 +171,8 @@ auto loss_value(B const& backend, L const& loss, Batch<T, I, S> const& batch, Wo
 // Write::accumulate); saved: B; scale_gradient, margin_gradient: B or empty. No workspace.
 template <class B, class L, class T, class I, class S, class V, class G>
 void loss_gradient(B const& backend, L const& loss, Batch<T, I, S> const& batch, V const& saved, G&& gradient,
-                   Options const& options = {}, VectorView<computed<T>, S> scale_gradient = {},
-                   VectorView<computed<T>, S> margin_gradient = {}) {
+                   Options const& options = {}, VectorView<computed<T>, typename B::space> scale_gradient = {},
+                   VectorView<computed<T>, typename B::space> margin_gradient = {}) {
   detail::expect_backend<B>();
   detail::expect_loss<L>();
   auto const g = view(static_cast<G&&>(gradient));
@@ -201,26 +201,35 @@ void loss_gradient(B const& backend, L const& loss, Batch<T, I, S> const& batch,
   }
 }
 
-// Overload for arguments that fit no call above: its static_assert says which call is meant.
+// Overloads for arguments that fit no call above: their static_assert says which call is meant. A call may end early, and what stands
+// in the place of the options may be none.
 template <class B, class L>
-auto loss_and_gradient(B const&, L const&, detail::Anything, detail::Anything, detail::Anything, Options const& = {},
+auto loss_and_gradient(B const&, L const&, detail::Anything = {}, detail::Anything = {}, detail::Anything = {}, Options const& = {},
                        detail::Anything = {}) {
-  detail::expect_call<B, L>();
-  static_assert(!detail::fits<B, L>, "losskit: the arguments do not fit; the call is loss_and_gradient(backend, loss, Batch{cosines, "
-                                     "labels}, gradient, view(workspace), options, outputs)");
+  detail::expect_loss_and_gradient<B, L>();
 }
 template <class B, class L>
-auto loss_value(B const&, L const&, detail::Anything, detail::Anything, Options const& = {}, detail::Anything = {}) {
-  detail::expect_call<B, L>();
-  static_assert(!detail::fits<B, L>, "losskit: the arguments do not fit; the call is loss_value(backend, loss, Batch{cosines, labels}, "
-                                     "view(workspace), options, outputs)");
+auto loss_and_gradient(B const&, L const&, detail::Anything, detail::Anything, detail::Anything, detail::Something,
+                       detail::Something = 0, detail::Something = 0) {
+  detail::expect_loss_and_gradient<B, L>();
 }
 template <class B, class L>
-void loss_gradient(B const&, L const&, detail::Anything, detail::Anything, detail::Anything, Options const& = {}, detail::Anything = {},
-                   detail::Anything = {}) {
-  detail::expect_call<B, L>();
-  static_assert(!detail::fits<B, L>, "losskit: the arguments do not fit; the call is loss_gradient(backend, loss, Batch{cosines, labels}, "
-                                     "saved, gradient, options, scale_gradient, margin_gradient)");
+auto loss_value(B const&, L const&, detail::Anything = {}, detail::Anything = {}, Options const& = {}, detail::Anything = {}) {
+  detail::expect_loss_value<B, L>();
+}
+template <class B, class L>
+auto loss_value(B const&, L const&, detail::Anything, detail::Anything, detail::Something, detail::Something = 0, detail::Something = 0) {
+  detail::expect_loss_value<B, L>();
+}
+template <class B, class L>
+void loss_gradient(B const&, L const&, detail::Anything = {}, detail::Anything = {}, detail::Anything = {}, Options const& = {},
+                   detail::Anything = {}, detail::Anything = {}) {
+  detail::expect_loss_gradient<B, L>();
+}
+template <class B, class L>
+void loss_gradient(B const&, L const&, detail::Anything, detail::Anything, detail::Anything, detail::Something, detail::Something = 0,
+                   detail::Something = 0) {
+  detail::expect_loss_gradient<B, L>();
 }
 
 }  // namespace losskit::inline LOSSKIT_ISA

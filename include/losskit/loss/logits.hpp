@@ -133,7 +133,7 @@ auto logits(B const& backend, L const& loss, Batch<T, I, S> const& batch, Z&& z,
 // accumulated. Options::upstream and Batch::upstream multiply it. scale_gradient: d loss / d s_i, B elements or empty.
 template <class B, class L, class T, class I, class S, class Z, class G>
 void logits_backward(B const& backend, L const& loss, Batch<T, I, S> const& batch, Z&& logits_gradient, G&& gradient,
-                     Options const& options = {}, VectorView<computed<T>, S> scale_gradient = {}) {
+                     Options const& options = {}, VectorView<computed<T>, typename B::space> scale_gradient = {}) {
   detail::expect_backend<B>();
   detail::expect_loss<L>();
   if constexpr (Loss<L>)
@@ -166,10 +166,10 @@ void logits_backward(B const& backend, L const& loss, Batch<T, I, S> const& batc
 
 // Overload for arguments that fit no call above: its static_assert says which call is meant.
 template <class B, class L>
-auto logits(B const&, L const&, detail::Anything, detail::Anything, detail::Anything, Options const& = {}) {
+auto logits(B const&, L const&, detail::Anything = {}, detail::Anything = {}, detail::Anything = {}, Options const& = {}) {
   detail::expect_call<B, L>();
   static_assert(!detail::fits<B, L>, "losskit: the arguments do not fit; the call is logits(backend, loss, Batch{cosines, labels}, z, "
-                                     "view(workspace), options)");
+                                     "workspace, options)");
 }
 template <class B, class L>
 void logits_backward(B const&, L const&, detail::Anything, detail::Anything, detail::Anything, Options const& = {},

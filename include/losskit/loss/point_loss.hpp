@@ -307,21 +307,15 @@ auto loss_value(B const& backend, L const& loss, P&& prediction, Q&& truth, Work
   return detail::run_points<false, B, L, S, Space>(backend, loss, x, y, MatrixView<S, Space>{}, workspace, options, extra);
 }
 
-// Overload for arguments that fit no call above: its static_assert says which call is meant.
+// Overloads for arguments that fit no call above, beside those of loss/calls.hpp.
 template <class B, class L>
-auto loss_and_gradient(B const&, L const&, detail::Anything, detail::Anything, detail::Anything, detail::Anything, PointOptions const& = {},
+auto loss_and_gradient(B const&, L const&, detail::Anything, detail::Anything, detail::Anything, detail::Anything, PointOptions const&,
                        detail::Anything = {}) {
-  detail::expect_call<B, L>();
-  static_assert(!detail::fits<B, L>, "losskit: the arguments do not fit; the call is loss_and_gradient(backend, loss, Batch{cosines, "
-                                     "labels}, gradient, view(workspace), options, outputs), of a point loss loss_and_gradient(backend, "
-                                     "loss, prediction, truth, gradient, view(workspace), options, outputs)");
+  detail::expect_loss_and_gradient<B, L>();
 }
 template <class B, class L>
-auto loss_value(B const&, L const&, detail::Anything, detail::Anything, detail::Anything, PointOptions const& = {}, detail::Anything = {}) {
-  detail::expect_call<B, L>();
-  static_assert(!detail::fits<B, L>, "losskit: the arguments do not fit; the call is loss_value(backend, loss, Batch{cosines, labels}, "
-                                     "view(workspace), options, outputs), of a point loss loss_value(backend, loss, prediction, truth, "
-                                     "view(workspace), options, outputs)");
+auto loss_value(B const&, L const&, detail::Anything, detail::Anything, detail::Anything, PointOptions const&, detail::Anything = {}) {
+  detail::expect_loss_value<B, L>();
 }
 
 }  // namespace losskit::inline LOSSKIT_ISA

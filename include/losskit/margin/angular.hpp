@@ -40,6 +40,8 @@ namespace losskit::inline LOSSKIT_ISA {
 
 template <class PastPi = Monotone, class Mode = Exact>
 class AngularMargin {
+  static_assert(requires { PastPi::name; },
+                "losskit: after its numbers a margin takes a rule, such as Easy{0.2}; the scale stands in MarginSoftmax{margin, scale}");
   static constexpr double pi = std::numbers::pi;
   template <class Rule>
   static constexpr bool is = std::is_same_v<PastPi, Rule>;

@@ -25,18 +25,19 @@ struct ContinuousLinear { static constexpr char const* name = "ContinuousLinear"
 struct Monotone { static constexpr char const* name = "Monotone"; };
 struct FallToCosine { static constexpr char const* name = "FallToCosine"; };
 
+// A rule with a number is made from it: ArcMargin<Easy>{0.5, 0.2} is ArcMargin{0.5, Easy{0.2}}.
 struct Clamp {
   static constexpr char const* name = "Clamp";
   static constexpr Parameter parameters[] = {{"eps", "rad", 1e-4, {0, std::numbers::pi / 2, true, false}}};
   double eps;
-  explicit Clamp(double eps_ = parameters[0].standard) : eps(checked(name, parameters[0], eps_)) {}
+  Clamp(double eps_ = parameters[0].standard) : eps(checked(name, parameters[0], eps_)) {}
 };
 
 struct Easy {
   static constexpr char const* name = "Easy";
   static constexpr Parameter parameters[] = {{"above", "cosine", 0, Interval::closed(-1, 1)}};
   double above;  // the comparison is strict
-  explicit Easy(double above_ = parameters[0].standard) : above(checked(name, parameters[0], above_)) {}
+  Easy(double above_ = parameters[0].standard) : above(checked(name, parameters[0], above_)) {}
 };
 
 // The slope is the derivative of the value: what finite differences see.

@@ -199,16 +199,16 @@ Verdict check_loss(B const& backend, L const& loss, idx rows = 5, idx cols = 23,
   batch.weights = view(weights);
   batch.class_weights = view(class_weights);
   std::vector<std::byte> workspace(workspace_bytes<double>(backend, rows, cols, Placement::out_of_place));
-  double const value = loss_and_gradient(backend, loss, batch, matrix(gradient, rows, cols), view(workspace), options).loss;
-  v.expect_near(value, loss_value(backend, loss, batch, view(workspace), options).loss, 1e-14, "loss",
+  double const value = loss_and_gradient(backend, loss, batch, matrix(gradient, rows, cols), workspace, options).loss;
+  v.expect_near(value, loss_value(backend, loss, batch, workspace, options).loss, 1e-14, "loss",
                 "loss_value is the loss of loss_and_gradient", 0);
   double const h = 1e-6;
   for (std::size_t k = 0; k < cells; ++k) {
     double const x = c[k];
     c[k] = x + h;
-    double const up = loss_value(backend, loss, batch, view(workspace), options).loss;
+    double const up = loss_value(backend, loss, batch, workspace, options).loss;
     c[k] = x - h;
-    double const down = loss_value(backend, loss, batch, view(workspace), options).loss;
+    double const down = loss_value(backend, loss, batch, workspace, options).loss;
     c[k] = x;
     v.expect_near(gradient[k], options.upstream * (up - down) / (2 * h), 3e-6, "loss", "the gradient is the derivative of the loss",
                   double(k));

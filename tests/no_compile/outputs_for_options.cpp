@@ -1,0 +1,21 @@
+// Outputs in the place of the options.
+// first error: do not fit.*{\.reduction = Reduction::mean}, {\.row_losses = losses}
+#include <cstddef>
+#include <vector>
+
+#include "losskit/losskit.hpp"
+
+using namespace losskit;
+
+void call(MatrixView<float> cosines, MatrixView<float> gradient, std::vector<int> const& labels, std::vector<std::byte>& workspace);
+void call(MatrixView<float> cosines, MatrixView<float> gradient, std::vector<int> const& labels, std::vector<std::byte>& workspace) {
+  Batch batch{cosines, labels};
+  MarginSoftmax const loss{ArcMargin{0.5}, 64.0};
+  std::vector<float> losses(labels.size());
+  Outputs<float> const outputs{.row_losses = losses};
+#ifdef MISTAKE
+  loss_and_gradient(on::serial{}, loss, batch, gradient, workspace, outputs);
+#else
+  loss_and_gradient(on::serial{}, loss, batch, gradient, workspace, {}, outputs);
+#endif
+}

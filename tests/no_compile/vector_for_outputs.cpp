@@ -1,0 +1,20 @@
+// A vector of losses in the place of the outputs.
+// first error: do not fit.*{\.row_losses = losses}
+#include <cstddef>
+#include <vector>
+
+#include "losskit/losskit.hpp"
+
+using namespace losskit;
+
+void call(MatrixView<float> cosines, MatrixView<float> gradient, std::vector<int> const& labels, std::vector<std::byte>& workspace);
+void call(MatrixView<float> cosines, MatrixView<float> gradient, std::vector<int> const& labels, std::vector<std::byte>& workspace) {
+  Batch batch{cosines, labels};
+  MarginSoftmax const loss{ArcMargin{0.5}, 64.0};
+  std::vector<float> losses(labels.size());
+#ifdef MISTAKE
+  loss_and_gradient(on::serial{}, loss, batch, gradient, workspace, {}, losses);
+#else
+  loss_and_gradient(on::serial{}, loss, batch, gradient, workspace, {}, {.row_losses = losses});
+#endif
+}
