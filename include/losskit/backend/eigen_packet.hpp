@@ -43,6 +43,7 @@ class Packet {
 
  public:
   using scalar = T;
+  using part = Packet;  // what several packets are made of (core/twice.hpp)
   static constexpr idx width = sizeof(Raw) / sizeof(T), parts = 1;  // lanes; registers
   static_assert(width > 1, "losskit: Eigen knows no SIMD packets for this machine (EIGEN_DONT_VECTORIZE?)");
 
@@ -156,6 +157,7 @@ class Packet {
   }
 
   // The sum of all lanes, always in the same order.
+  static LOSSKIT_INLINE Packet with_part(idx, Packet x) { return x; }
   LOSSKIT_INLINE T sum() const { return Eigen::internal::predux(raw_); }
 
   // --- arithmetic ----------------------------------------------------------------------------------------------------
