@@ -303,9 +303,14 @@ std::vector<Row> points(idx size) {
 
 // --- what is not speed at run time ---------------------------------------------------------------------------------------------
 std::vector<Row> includes() {
+  int const rounds = smoke ? 1 : 9;
   std::vector<Row> out;
-  for (auto const& cost : include_cost(smoke ? 1 : 9))
-    out.push_back(row(cost.name, "", cost.ratio, cost.of, cost.of == "<cmath>" ? Gate{2.5, 1.8, false} : Gate{1.25, 1.1, false}));
+  auto const judge = [&](IncludeCost const& cost, Gate gate) { out.push_back(row(cost.name, "", cost.ratio, cost.of, gate)); };
+  for (auto const& cost : include_cost(rounds)) judge(cost, cost.of == "<cmath>" ? Gate{2.5, 1.8, false} : Gate{1.25, 1.1, false});
+  for (auto const* loss : {"MarginSoftmax{ArcMargin{}, 64}", "SoftmaxLoss{}"})
+    judge(call_cost(loss, "Batch(x, labels), x", rounds), {2.5, 1.8, false});
+  for (auto const* loss : {"WingLoss{}", "AdaptiveWingLoss{}", "SigmoidFocalLoss{}"})
+    judge(call_cost(loss, "x, y, x", rounds), {3.5, 2.2, false});
   return out;
 }
 

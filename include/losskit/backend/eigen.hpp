@@ -42,31 +42,7 @@ class eigen {
 
   template <class T, class F>
   void rows(idx rows, idx cols, Placement placement, std::byte* scratch, F const& f) const {
-    using Team = SimdTeam<Packet<T>>;
-    using Writes = typename Team::Writes;
-    bool const large = bytes<T>(rows, cols) >= half_a_cache;
-    bool const buffered = needs_buffers<T>(rows, cols, placement);
-    typename Team::Plan plan{
-        .writes = placement == Placement::accumulate ? Writes::accumulate
-                  : buffered                         ? Writes::stream
-                                                     : Writes::assign,
-        .apart = large && placement == Placement::out_of_place,
-        .pipelined = row_bytes<T>(cols) <= half_a_cache,
-        .ahead = large ? prefetch_bytes / static_cast<idx>(sizeof(T)) : 0};  // of a small batch the next rows may be another thread's
-    // Few long tasks of neighbouring rows: a row's prefetches reach into the next. A batch that the caches hold is one task a thread,
-    // which finds its rows in its cache again in the next call; a larger one is four tasks a thread, for balance, unless they need
-    // buffers.
-    bool const cached = bytes<T>(rows, cols) < past_caches;
-    idx const tasks = rows * cols < worth_a_thread ? std::min<idx>(rows, 1)
-                                                   : std::min<idx>(rows, concurrency() * (buffered || cached ? 1 : 4));
-    executor_.run(tasks, [&](idx task) {
-      FlushTiny const flush;
-      auto own = plan;
-      if (buffered) own.buffer = reinterpret_cast<T*>(scratch + static_cast<std::size_t>(task) * row_bytes<T>(cols));
-      Team team(own);
-      for (idx i = rows * task / tasks; i < rows * (task + 1) / tasks; ++i) f(team, i);
-      team.finish_waiting();
-    });
+    run_rows<T>(rows, cols, placement, scratch, Function<SimdTeam<Packet<T>>&, idx>(f));
   }
 
   template <class T, class F>
@@ -79,7 +55,7 @@ class eigen {
     // By reference: g++ 11 and 12 drop what f writes where f is a copy in this lambda. A bug of their points-to analysis: the last
     // pointers of a struct that is copied out of a larger one, from behind members that are no pointers, seem to point nowhere
     // (tests/captured_test.cpp has it in plain C). A reference's struct is not part of a larger one.
-    executor_.run(count, [&](idx k) {
+    run(count, [&](idx k) {
       FlushTiny const flush;
       Team team(plan);
       f(team, k);
@@ -96,7 +72,7 @@ class eigen {
     bool const tall = c.rows >= c.cols;
     idx const length = tall ? c.rows : c.cols, band = std::clamp((length + 3) / 4, narrowest_band, widest_band);
     idx const tasks = (length + band - 1) / band;
-    executor_.run(tasks, [=](idx task) {
+    run(tasks, [=](idx task) {
       idx const from = task * band, count = std::min(band, length - from);
       auto const out = tall ? MatrixView<T>{c.row(from), count, c.cols, c.stride} : MatrixView<T>{c.data + from, c.rows, count, c.stride};
       auto const left = tall ? part(a, a_transposed, from, count) : a;
@@ -114,6 +90,51 @@ class eigen {
   // evicted before they are used); past_caches and half_a_cache.
   static constexpr idx worth_a_thread = 1 << 14, narrowest_band = 128, widest_band = 512, prefetch_bytes = 6 << 10;
   static constexpr std::size_t past_caches = std::size_t(32) << 20, half_a_cache = std::size_t(1) << 20;
+
+  // A function behind a pointer, for what is called once a row or a task: what calls it is then compiled once, not once for each.
+  template <class... A>
+  class Function {
+   public:
+    template <class F>
+    explicit Function(F const& f) : f_(&f), call_([](void const* p, A... a) { (*static_cast<F const*>(p))(a...); }) {}
+    void operator()(A... a) const { call_(f_, a...); }
+
+   private:
+    void const* f_;  // alive for as long as it is called
+    void (*call_)(void const*, A...);
+  };
+
+  template <class F>
+  void run(idx tasks, F const& f) const { executor_.run(tasks, Function<idx>(f)); }
+
+  template <class T>
+  void run_rows(idx rows, idx cols, Placement placement, std::byte* scratch, Function<SimdTeam<Packet<T>>&, idx> f) const {
+    using Team = SimdTeam<Packet<T>>;
+    using Writes = typename Team::Writes;
+    bool const large = bytes<T>(rows, cols) >= half_a_cache;
+    bool const buffered = needs_buffers<T>(rows, cols, placement);
+    typename Team::Plan plan{
+        .writes = placement == Placement::accumulate ? Writes::accumulate
+                  : buffered                         ? Writes::stream
+                                                     : Writes::assign,
+        .apart = large && placement == Placement::out_of_place,
+        .pipelined = row_bytes<T>(cols) <= half_a_cache,
+        .ahead = large ? prefetch_bytes / static_cast<idx>(sizeof(T)) : 0};  // of a small batch the next rows may be another thread's
+    // Few long tasks of neighbouring rows: a row's prefetches reach into the next. A batch that the caches hold is one task a thread,
+    // which finds its rows in its cache again in the next call; a larger one is four tasks a thread, for balance, unless they need
+    // buffers.
+    bool const cached = bytes<T>(rows, cols) < past_caches;
+    idx const tasks = rows * cols < worth_a_thread ? std::min<idx>(rows, 1)
+                                                   : std::min<idx>(rows, concurrency() * (buffered || cached ? 1 : 4));
+    run(tasks, [&](idx task) {
+      FlushTiny const flush;
+      auto own = plan;
+      if (buffered) own.buffer = reinterpret_cast<T*>(scratch + static_cast<std::size_t>(task) * row_bytes<T>(cols));
+      Team team(own);
+      for (idx i = rows * task / tasks; i < rows * (task + 1) / tasks; ++i) f(team, i);
+      team.finish_waiting();
+    });
+  }
 
   // At least 1: a pool without threads of its own may return 0, and the caller's thread works.
   idx concurrency() const { return std::max<idx>(1, static_cast<idx>(executor_.concurrency())); }

@@ -1,7 +1,8 @@
 // Packet<T>: as many floats or doubles as one register holds, as a Number. A thin wrapper of Eigen's packets.
 //
-// Arithmetic is Eigen's; comparisons, select and whatever looks at single bits go through the compiler's vector types,
-// so that double needs no integer packet. With AVX-512 a mask is a mask register and the exponent instructions are used.
+// + - * / and comparisons are the compiler's own on its vector types: a function of Eigen's for each would cost users seconds of
+// compilation. What has no operator is Eigen's; select and whatever looks at single bits go through vector types of whole numbers, so that
+// double needs no integer packet. With AVX-512 a mask is a mask register and the exponent instructions are used.
 // exp, log and their kin are in core/math.hpp. A Packet is not an Eigen type: no expression, no alignment demands.
 #pragma once
 #include <Eigen/Core>
@@ -43,6 +44,7 @@ class Packet {
 
  public:
   using scalar = T;
+  using part = Packet;
   static constexpr idx width = sizeof(Raw) / sizeof(T), parts = 1;  // lanes; registers
   static_assert(width > 1, "losskit: Eigen knows no SIMD packets for this machine (EIGEN_DONT_VECTORIZE?)");
 
@@ -117,7 +119,7 @@ class Packet {
 
   // --- in and out --------------------------------------------------------------------------------------------------
   Packet() = default;
-  LOSSKIT_INLINE Packet(T x) : raw_(Eigen::internal::pset1<Raw>(x)) {}
+  LOSSKIT_INLINE Packet(T x) : raw_(x - Raw{}) {}  // x in every lane: less 0 it is x, the sign of 0 included
   LOSSKIT_INLINE Packet(int x) : Packet(static_cast<T>(x)) {}
   LOSSKIT_INLINE Packet(double x) requires(sizeof(T) == 4) : Packet(static_cast<T>(x)) {}
 
@@ -179,11 +181,14 @@ class Packet {
   // The sum of all lanes, always in the same order.
   LOSSKIT_INLINE T sum() const { return Eigen::internal::predux(raw_); }
 
+  // Of one part there is the whole (core/twice.hpp).
+  static LOSSKIT_INLINE Packet with_part(idx, Packet x) { return x; }
+
   // --- arithmetic ----------------------------------------------------------------------------------------------------
-  friend LOSSKIT_INLINE Packet operator+(Packet a, Packet b) { return {Eigen::internal::padd(a.raw_, b.raw_), raw_tag{}}; }
-  friend LOSSKIT_INLINE Packet operator-(Packet a, Packet b) { return {Eigen::internal::psub(a.raw_, b.raw_), raw_tag{}}; }
-  friend LOSSKIT_INLINE Packet operator*(Packet a, Packet b) { return {hidden(Eigen::internal::pmul(a.raw_, b.raw_)), raw_tag{}}; }
-  friend LOSSKIT_INLINE Packet operator/(Packet a, Packet b) { return {Eigen::internal::pdiv(a.raw_, b.raw_), raw_tag{}}; }
+  friend LOSSKIT_INLINE Packet operator+(Packet a, Packet b) { return {a.raw_ + b.raw_, raw_tag{}}; }
+  friend LOSSKIT_INLINE Packet operator-(Packet a, Packet b) { return {a.raw_ - b.raw_, raw_tag{}}; }
+  friend LOSSKIT_INLINE Packet operator*(Packet a, Packet b) { return {hidden(a.raw_ * b.raw_), raw_tag{}}; }
+  friend LOSSKIT_INLINE Packet operator/(Packet a, Packet b) { return {a.raw_ / b.raw_, raw_tag{}}; }
   friend LOSSKIT_INLINE Packet operator-(Packet a) { return {-a.raw_, raw_tag{}}; }  // folds into a multiply-add
 
   friend LOSSKIT_INLINE Mask operator<(Packet a, Packet b) { return compared<Less>(a, b); }

@@ -1,5 +1,6 @@
 // Errors: what can be wrong with a call, and the one place that throws.
 #pragma once
+#include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -38,19 +39,15 @@ struct WorkspaceError : Error { using Error::Error; };  // a workspace below wha
 
 namespace losskit::inline LOSSKIT_ISA {
 
-// Throws E with a printf text; with exceptions switched off it prints the text and aborts.
-template <class E, class... A>
-[[noreturn]] inline void fail(char const* format, A... values) {
+// Throws E with a printf text; with exceptions switched off it prints the text and aborts. One function for all arguments, far from the
+// code that calls it.
+template <class E>
+[[noreturn, gnu::cold, gnu::noinline, gnu::format(printf, 1, 2)]] inline void fail(char const* format, ...) {
   char text[256];
-  if constexpr (sizeof...(A) == 0) {
-    std::snprintf(text, sizeof text, "%s", format);
-  } else {
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-#pragma GCC diagnostic ignored "-Wformat-security"
-    std::snprintf(text, sizeof text, format, values...);
-#pragma GCC diagnostic pop
-  }
+  std::va_list values;
+  va_start(values, format);
+  std::vsnprintf(text, sizeof text, format, values);
+  va_end(values);
 #if defined(__cpp_exceptions)
   throw E(text);
 #else

@@ -14,6 +14,7 @@ template <class P>
 class Twice {
  public:
   using scalar = typename P::scalar;
+  using part = typename P::part;  // what it is made of: the packet of one register
   static constexpr idx width = 2 * P::width, parts = 2 * P::parts;
   static constexpr scalar shifter = P::shifter;
   static constexpr int fine_bits = 0;
@@ -50,6 +51,10 @@ class Twice {
     return {P::first_lanes(m < P::width ? m : P::width), P::first_lanes(m > P::width ? m - P::width : 0)};
   }
   LOSSKIT_INLINE scalar sum() const { return (a_ + b_).sum(); }
+  // x as the k-th of its parts; the others are 0.
+  static LOSSKIT_INLINE Twice with_part(idx k, part x) {
+    return k < P::parts ? Twice(P::with_part(k, x), P(0)) : Twice(P(0), P::with_part(k - P::parts, x));
+  }
 
   friend LOSSKIT_INLINE Twice operator+(Twice x, Twice y) { return {x.a_ + y.a_, x.b_ + y.b_}; }
   friend LOSSKIT_INLINE Twice operator-(Twice x, Twice y) { return {x.a_ - y.a_, x.b_ - y.b_}; }

@@ -91,9 +91,15 @@ void expect_outputs(B const& backend, Batch<S, I, Space> const& b, MatrixView<S,
   for (std::size_t i = 1; i < count; ++i) expect_apart(written[i], extent("cosines", b.cosines));
 }
 
-template <bool Gradient, class B, class L, class S, class I, class Space>
+// The outputs of a call that names none: known as it compiles, so that no row is made that could fill them.
+template <class T, class Space>
+struct NoOutputs : Outputs<T, Space> {
+  static constexpr bool none = true;
+};
+
+template <bool Gradient, class B, class L, class S, class I, class Space, class Out>
 auto run_loss(B const& backend, L const& loss, Batch<S, I, Space> const& batch, MatrixView<S, Space> gradient, Placement placement,
-              WorkspaceIn<Space> workspace, Options const& options, Outputs<computed<S>, Space> const& out) {
+              WorkspaceIn<Space> workspace, Options const& options, Out const& out) {
   RowPolicies<L, S, I, Space> const policies(loss, batch, options);
   CallScratch const scratch(workspace, batch.cosines.rows);
   begin_call(backend, policies, scratch);
@@ -106,7 +112,8 @@ auto run_loss(B const& backend, L const& loss, Batch<S, I, Space> const& batch, 
       backend.template rows<S>(batch.cosines.rows, batch.cosines.cols, placement, scratch.backend, row);
     };
     using Asks = decltype(asked_by<L>());
-    if (out.scale_gradient || out.saved) go(typename Asks::template with<MomentSum>{}); else go(Asks{});
+    if constexpr (requires { Out::none; }) go(Asks{});
+    else if (out.scale_gradient || out.saved) go(typename Asks::template with<MomentSum>{}); else go(Asks{});
   });
   return end_call(backend, policies, scratch);
 }
@@ -126,44 +133,70 @@ std::size_t workspace_bytes(B const& backend, idx rows, idx cols, Placement plac
   return detail::CallScratch::bytes(rows) + backend.template scratch_bytes<T>(rows, cols, placement);
 }
 
+namespace detail {
+
+template <class B, class L, class T, class I, class S, class G, class Out>
+auto check_and_run(B const& backend, L const& loss, Batch<T, I, S> const& batch, G&& gradient, WorkspaceIn<typename B::space> workspace,
+                   Options const& options, Out const& out) {
+  expect_backend<B>();
+  expect_loss<L>();
+  auto const g = view(static_cast<G&&>(gradient));
+  expect_reachable<B, Batch<T, I, S>>();
+  expect_reachable<B, decltype(g)>();
+  expect_matrix_of<T, decltype(g)>();
+  if constexpr (Backend<B> && Loss<L> && matrix_of<T, decltype(g)> && std::is_same_v<S, typename B::space>) {
+    idx const rows = batch.cosines.rows, cols = batch.cosines.cols;
+    bool const accumulate = options.write == Write::accumulate, in_place = g.data == batch.cosines.data;
+    auto const placement = accumulate ? Placement::accumulate : in_place ? Placement::in_place : Placement::out_of_place;
+    expect_batch(backend, loss, batch, options);
+    expect_shape("gradient", g, rows, cols);
+    expect_workspace(workspace, workspace_bytes<T>(backend, rows, cols, placement));
+    expect_same_or_apart("cosines", batch.cosines, "gradient", g, !accumulate);
+    expect_outputs(backend, batch, g, workspace, out);
+    return run_loss<true>(backend, loss, batch, g, placement, workspace, options, out);
+  }
+}
+
+template <class B, class L, class T, class I, class S, class Out>
+auto check_and_run_value(B const& backend, L const& loss, Batch<T, I, S> const& batch, WorkspaceIn<typename B::space> workspace,
+                         Options const& options, Out const& out) {
+  expect_backend<B>();
+  expect_loss<L>();
+  expect_reachable<B, Batch<T, I, S>>();
+  if constexpr (Backend<B> && Loss<L> && std::is_same_v<S, typename B::space>) {
+    idx const rows = batch.cosines.rows, cols = batch.cosines.cols;
+    expect_batch(backend, loss, batch, options);
+    expect_workspace(workspace, workspace_bytes<T>(backend, rows, cols, Placement::no_gradient));
+    expect_outputs(backend, batch, MatrixView<T, S>{}, workspace, out);
+    return run_loss<false>(backend, loss, batch, MatrixView<T, S>{}, Placement::no_gradient, workspace, options, out);
+  }
+}
+
+}  // namespace detail
+
 // Loss and d loss / d cosines in one pass over B x C cosines. `gradient` may be the cosines themselves (the fastest form;
 // not with Write::accumulate) or apart from them. Outputs::row_losses holds weight_i L_i; Outputs::scale_gradient d loss / d s_i.
 template <class B, class L, class T, class I, class S, class G>
 auto loss_and_gradient(B const& backend, L const& loss, Batch<T, I, S> const& batch, G&& gradient,
-                       WorkspaceIn<typename B::space> workspace, Options const& options = {}, Outputs<computed<T>, S> const& out = {}) {
-  detail::expect_backend<B>();
-  detail::expect_loss<L>();
-  auto const g = view(static_cast<G&&>(gradient));
-  detail::expect_reachable<B, Batch<T, I, S>>();
-  detail::expect_reachable<B, decltype(g)>();
-  detail::expect_matrix_of<T, decltype(g)>();
-  if constexpr (Backend<B> && Loss<L> && detail::matrix_of<T, decltype(g)> && std::is_same_v<S, typename B::space>) {
-    idx const rows = batch.cosines.rows, cols = batch.cosines.cols;
-    bool const accumulate = options.write == Write::accumulate, in_place = g.data == batch.cosines.data;
-    auto const placement = accumulate ? Placement::accumulate : in_place ? Placement::in_place : Placement::out_of_place;
-    detail::expect_batch(backend, loss, batch, options);
-    detail::expect_shape("gradient", g, rows, cols);
-    detail::expect_workspace(workspace, workspace_bytes<T>(backend, rows, cols, placement));
-    detail::expect_same_or_apart("cosines", batch.cosines, "gradient", g, !accumulate);
-    detail::expect_outputs(backend, batch, g, workspace, out);
-    return detail::run_loss<true>(backend, loss, batch, g, placement, workspace, options, out);
-  }
+                       WorkspaceIn<typename B::space> workspace, Options const& options, Outputs<computed<T>, S> const& out) {
+  return detail::check_and_run(backend, loss, batch, static_cast<G&&>(gradient), workspace, options, out);
+}
+template <class B, class L, class T, class I, class S, class G>
+auto loss_and_gradient(B const& backend, L const& loss, Batch<T, I, S> const& batch, G&& gradient,
+                       WorkspaceIn<typename B::space> workspace, Options const& options = {}) {
+  return detail::check_and_run(backend, loss, batch, static_cast<G&&>(gradient), workspace, options, detail::NoOutputs<computed<T>, S>{});
 }
 
 // Loss only: one read of the cosines. With Outputs::saved the gradient can follow later (loss_gradient).
 template <class B, class L, class T, class I, class S>
 auto loss_value(B const& backend, L const& loss, Batch<T, I, S> const& batch, WorkspaceIn<typename B::space> workspace,
-                Options const& options = {}, Outputs<computed<T>, S> const& out = {}) {
-  detail::expect_backend<B>();
-  detail::expect_loss<L>();
-  detail::expect_reachable<B, Batch<T, I, S>>();
-  if constexpr (Backend<B> && Loss<L> && std::is_same_v<S, typename B::space>) {
-    idx const rows = batch.cosines.rows, cols = batch.cosines.cols;
-    detail::expect_batch(backend, loss, batch, options);
-    detail::expect_workspace(workspace, workspace_bytes<T>(backend, rows, cols, Placement::no_gradient));
-    detail::expect_outputs(backend, batch, MatrixView<T, S>{}, workspace, out);
-    return detail::run_loss<false>(backend, loss, batch, MatrixView<T, S>{}, Placement::no_gradient, workspace, options, out);
-  }
+                Options const& options, Outputs<computed<T>, S> const& out) {
+  return detail::check_and_run_value(backend, loss, batch, workspace, options, out);
+}
+template <class B, class L, class T, class I, class S>
+auto loss_value(B const& backend, L const& loss, Batch<T, I, S> const& batch, WorkspaceIn<typename B::space> workspace,
+                Options const& options = {}) {
+  return detail::check_and_run_value(backend, loss, batch, workspace, options, detail::NoOutputs<computed<T>, S>{});
 }
 
 // The gradient of a pass of loss_value that filled `saved`, for the same loss, batch, reduction and ignored label. The

@@ -81,7 +81,7 @@ struct PointCut {
   }
 };
 
-// One block of rows, or of a long row. Extra: there are weights, or element losses are asked for, or both.
+// One block of rows, or of a long row. Extra: there may be weights, and element losses may be asked for.
 template <bool Gradient, bool Extra, class L, class S, class Space>
 struct PointBlock {
   using T = computed<S>;
@@ -118,8 +118,10 @@ struct PointBlock {
         X const y = at.load(t);
         Jet<X> jet = own.loss(x, y);
         if constexpr (Extra) {
-          X const weight = w ? at.load(w) : X(1);
-          jet = {weight * jet.value, weight * jet.slope};
+          if (w) {
+            X const weight = at.load(w);
+            jet = {weight * jet.value, weight * jet.slope};
+          }
           if (each) at.store(each, jet.value);
         }
         sum.loss = sum.loss + jet.value;
@@ -217,7 +219,9 @@ auto run_points(B const& backend, L const& loss, MatrixView<S const, Space> x, M
         loss, x, y, w, g, losses, options.upstream, divisor, options.write == Write::accumulate, cut, sums};
     backend.template blocks<S>(cut.count, block);
   };
-  if (w.data || losses.data) go(std::true_type{}); else go(std::false_type{});
+  // A host looks for them at every packet, which costs it nothing; a formula compiled twice costs its user seconds.
+  if constexpr (std::is_same_v<Space, host>) go(std::true_type{});
+  else if (w.data || losses.data) go(std::true_type{}); else go(std::false_type{});
   backend.template blocks<S>(1, TallyEnd<Sums, KeepPointReport>{cut.count, sums, {elements, divisor, report}});
   return backend.given(report);
 }

@@ -9,7 +9,8 @@
 //   sum_keeping(..., stretches)     the same where f fills what keep gave; stretches: which logits that is relative to. A pipelined
 //                                   team writes the gradient of the row before meanwhile
 //   settle(kept, n, stretches, at)  rescales what was kept to be relative to the logit `at` (base 2); returns a factor still to apply
-//   total(n, zero, f)               f(sums, at) over n elements
+//   total(n, zero, f)               f(sums, at) over n elements. A team whose number is several packets calls f on one of them at the
+//                                   row's end, with sums of that packet
 //   total_writing(n, g, accumulate, factor, zero, f)   the same, and factor * f(sums, at) is assigned to element `at` of g, or
 //                                   added to it
 //   tally(begin, end, zero, f)      f(sums, i) for single items, such as rows, whose sums are double already

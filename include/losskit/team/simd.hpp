@@ -57,11 +57,11 @@ class SimdTeam {
       for (idx k = 0; k < P::parts; ++k) __builtin_prefetch(p + j + k * (W / P::parts) + prefetch_busy / sizeof(T), 0, 3);
     }
   };
-  struct Some {  // the first `count` lanes only
+  struct Some {  // the first `count` lanes; all of them may be meant, so that what is rare is compiled once
     idx j, count;
-    LOSSKIT_INLINE P load(T const* p) const { return P::load_some(p + j, count); }
-    LOSSKIT_INLINE void store(T* p, P x) const { x.store_some(p + j, count); }
-    LOSSKIT_INLINE void add(T* p, P x) const { (load(p) + x).store_some(p + j, count); }
+    LOSSKIT_INLINE P load(T const* p) const { return count == W ? P::load(p + j) : P::load_some(p + j, count); }
+    LOSSKIT_INLINE void store(T* p, P x) const { count == W ? x.store(p + j) : x.store_some(p + j, count); }
+    LOSSKIT_INLINE void add(T* p, P x) const { store(p, load(p) + x); }
     LOSSKIT_INLINE void clear(T* p, int lane) const { p[j + lane] = 0; }
     LOSSKIT_INLINE void prefetch(T const*) const {}
   };
@@ -76,14 +76,8 @@ class SimdTeam {
 
   template <class Sums, class All, class F>
   void sum_keeping(T const* c, idx n, idx hole, OddCosines& odd, Sums, All& total, F f, Stretches& stretches) {
-    constexpr bool adds = F::adds;
-    if (waiting_.g && (waiting_.n != n || waiting_.adds != adds)) finish_waiting();  // of another length, or another kind of loss
-    if (!waiting_.g) return row_sum<Sums>(c, n, hole, odd, total, f, NotPipelined{}, &stretches);
-    switch (plan_.writes) {
-      case Writes::accumulate: row_sum<Sums>(c, n, hole, odd, total, f, Pipelined<Writes::accumulate, adds>(waiting_), &stretches); break;
-      case Writes::stream: row_sum<Sums>(c, n, hole, odd, total, f, Pipelined<Writes::stream, adds>(waiting_), &stretches); break;
-      default: row_sum<Sums>(c, n, hole, odd, total, f, Pipelined<Writes::assign, adds>(waiting_), &stretches);
-    }
+    if (waiting_.n != n || waiting_.adds != F::adds) finish_waiting();  // of another length, or another kind of loss
+    row_sum<Sums>(c, n, hole, odd, total, f, Pipelined<F::adds>(waiting_, plan_.writes), &stretches);
     end_waiting();
   }
 
@@ -106,25 +100,26 @@ class SimdTeam {
   }
 
   template <class Sums, class F>
-  auto total_writing(idx n, T* g, bool accumulate, T factor, Sums zero, F f) {
-    if (!accumulate && plan_.writes != Writes::stream)
-      return total(n, zero, [=](auto& sums, auto at) LOSSKIT_INLINE_LAMBDA { at.store(g, P(factor) * f(sums, at)); });
+  auto total_writing(idx n, T* g, bool accumulate, T factor, Sums, F f) {
+    bool const staged = accumulate || plan_.writes == Writes::stream;  // one loop for all, or f would be compiled for each
     T stages[2][block];  // a block's results until they are added, or streamed (at any alignment of g) while the next is computed
     Total<Sums> total;
     for (idx begin = 0; begin < n; begin += block) {
       idx const end = begin + block < n ? begin + block : n;
       if (end < begin + block) finish_waiting();
-      T* const stage = stages[begin / block % 2];
-      Pipelined<Writes::stream> const pipelined(waiting_);
+      T* const to = staged ? stages[begin / block % 2] : g + begin;
+      T const by = staged ? T(1) : factor;
+      Pipelined<> const pipelined(waiting_, plan_.writes);
       total.add(across(block_total<Sums>(begin, end, [=](auto& sums, auto at) LOSSKIT_INLINE_LAMBDA {
-        P const x = f(sums, at);
+        auto const slope = f(sums, at);
+        auto const x = std::remove_cv_t<decltype(slope)>(by) * slope;
         at.j -= begin;
-        pipelined(at);
-        at.store(stage, x);
+        pipelined.stream(at);
+        at.store(to, x);
       })));
       end_waiting();
-      if (accumulate) each(end - begin, [=](auto to) { to.add(g + begin, P(factor) * to.load(stage)); });
-      else finish(stage, g + begin, end - begin, -1, RowEnding<T>{factor, T(0)});
+      if (accumulate) each(end - begin, [=](auto at) { at.add(g + begin, P(factor) * at.load(to)); });
+      else if (staged) finish(to, g + begin, end - begin, -1, RowEnding<T>{factor, T(0)});
     }
     finish_waiting();
     return total;
@@ -153,7 +148,7 @@ class SimdTeam {
   void finish(T const* kept, T* g, idx n, idx y, RowEnding<T, Adds> end) {
     if (waiting_.g) finish_waiting();  // no sum_keeping came between
     bool const here = y >= 0 && y < n;
-    waiting_ = {kept, g, n, 0, here ? y : -1, {end.factor, end.slope, end.uniform}, Adds};
+    waiting_ = {kept, g, n, 0, here ? y : -1, {end.factor, end.slope, Adds ? end.uniform : -T(0)}, Adds};
     if (plan_.writes == Writes::accumulate && here) waiting_.end.slope += g[y];
     if (plan_.writes == Writes::stream) {
       waiting_.aligned = aligned_from(g, n);
@@ -162,10 +157,18 @@ class SimdTeam {
     if (!plan_.pipelined) finish_waiting();
   }
 
-  // Writes the gradient of the last row, if it is still pending; a backend calls it after a team's last row.
+  // Writes the gradient of the last row, if it is still pending; a backend calls it after a team's last row. It runs from the row's end:
+  // where the caches do not hold a row, the first pass left the end there.
   void finish_waiting() {
     if (waiting_.g) {
-      if (waiting_.adds) write_as<true>(); else write_as<false>();
+      Pipelined<true> const write(waiting_, plan_.writes);
+      T const* const before = waiting_.kept - prefetch_light / sizeof(T);
+      idx const whole = waiting_.n / W * W;
+      if (whole < waiting_.n) write(Some{whole, waiting_.n - whole});
+      for (idx j = whole - W; j >= 0; j -= W) {
+        __builtin_prefetch(before + j, 0, 2);
+        write(At{j});
+      }
       end_waiting();
     }
     if (plan_.writes == Writes::stream) P::fence_streams();
@@ -240,43 +243,48 @@ class SimdTeam {
       for (; j + 4 * W <= stop; j += 4 * W) {
         // Four at a time, loaded before any is written: e may be kept in place of the cosines.
         P const x0 = P::load(c + j), x1 = P::load(c + j + W), x2 = P::load(c + j + 2 * W), x3 = P::load(c + j + 3 * W);
+        hot_pipelined.four(j);
         if (any_outside<F>(x0, x1, x2, x3)) [[unlikely]] {
-          for (idx k = j; k < j + 4 * W; k += W) sums.add(careful<Sums>(c, At{k}, W, hole, odd, f, pipelined));
+          for (idx k = j; k < j + 4 * W; k += W) sums.add(careful<Sums>(c, Some{k, W}, hole, odd, f));
           continue;
         }
         for (idx k = 0; k < 4 * W; k += line) __builtin_prefetch(soon + j + k, 0, 2);
         if (filled)
           for (idx k = 0; k < 4 * W; k += line) __builtin_prefetch(filled + j + k, 1, 2);
         if constexpr (requires { hot.four(sums, At{j}, W, x0, x1, x2, x3); }) {
-          for (idx k = 0; k < 4 * W; k += W) hot_pipelined(At{j + k});
           hot.four(sums, At{j}, W, x0, x1, x2, x3);
         } else {
-          hot_pipelined(At{j}), hot(sums, At{j}, x0, x0);
-          hot_pipelined(At{j + W}), hot(sums, At{j + W}, x1, x1);
-          hot_pipelined(At{j + 2 * W}), hot(sums, At{j + 2 * W}, x2, x2);
-          hot_pipelined(At{j + 3 * W}), hot(sums, At{j + 3 * W}, x3, x3);
+          hot(sums, At{j}, x0, x0);
+          hot(sums, At{j + W}, x1, x1);
+          hot(sums, At{j + 2 * W}, x2, x2);
+          hot(sums, At{j + 3 * W}, x3, x3);
         }
       }
       for (; j < stop; j += W) {
         P const x = P::load(c + j);
+        hot_pipelined(At{j});
         if (any_outside<F>(x, x, x, x)) [[unlikely]]
-          sums.add(careful<Sums>(c, At{j}, W, hole, odd, f, pipelined));
+          sums.add(careful<Sums>(c, Some{j, W}, hole, odd, f));
         else
-          hot_pipelined(At{j}), hot(sums, At{j}, x, x);
+          hot(sums, At{j}, x, x);
       }
       if (j < full) {
-        sums.add(careful<Sums>(c, At{j}, W, hole, odd, f, pipelined));
+        hot_pipelined(At{j});
+        sums.add(careful<Sums>(c, Some{j, W}, hole, odd, f));
         j += W;
       }
     }
-    if (full < end) sums.add(careful<Sums>(c, Some{full, end - full}, end - full, hole, odd, f, pipelined));
+    if (full < end) {
+      hot_pipelined(Some{full, end - full});
+      sums.add(careful<Sums>(c, Some{full, end - full}, hole, odd, f));
+    }
     return sums;
   }
 
   // A packet with the hole, the row's end, or a cosine outside [-1, 1].
-  template <class Sums, class At_, class F, class Lag>
-  [[gnu::noinline]] static Sums careful(T const* c, At_ at, idx count, idx hole, OddCosines& odd, F const& f, Lag const& pipelined) {
-    idx const j = at.j;
+  template <class Sums, class F>
+  [[gnu::noinline]] static Sums careful(T const* c, Some at, idx hole, OddCosines& odd, F const& f) {
+    idx const j = at.j, count = at.count;
     P const raw = at.load(c);
     P x = raw;
     if (any_outside<F>(raw, raw, raw, raw)) {
@@ -284,7 +292,6 @@ class SimdTeam {
       for (idx l = 0; l < count; ++l) clean[l] = clamped_cosine(c[j + l], odd);
       x = P::load(clean);
     }
-    pipelined(at);
     Sums sums;
     f(sums, at, raw, x);
     if constexpr (paired_pass<F>)
@@ -310,13 +317,18 @@ class SimdTeam {
 
   template <class Sums, class F>
   static LOSSKIT_INLINE Sums block_total(idx begin, idx end, F const& f) {
+    using Part = typename P::part;
     Sums sums;
     idx j = begin;
     for (; j + W <= end; j += W) f(sums, At{j});
-    if (j < end) {
-      Sums last;
-      f(last, Some{j, end - j});
-      sums.add(masked(last, P::first_lanes(end - j)));
+    // The end part by part: what a long formula takes to compile, it takes for a part once more, not for a number of many.
+    for (idx k = 0; j < end; j += Part::width, ++k) {
+      idx const count = end - j < Part::width ? end - j : Part::width;
+      auto last = sums.map([](P const&, P const&) LOSSKIT_INLINE_LAMBDA { return Part(0); });
+      f(last, typename SimdTeam<Part>::Some{j, count});
+      sums.add(last.map([=](Part const& x, Part const& none) LOSSKIT_INLINE_LAMBDA {
+        return P::with_part(k, select(Part::first_lanes(count), x, none));
+      }));
     }
     return sums;
   }
@@ -329,65 +341,61 @@ class SimdTeam {
     T const* kept = nullptr;
     T* g = nullptr;
     idx n = 0, aligned = 0, y = -1;  // aligned: where a streamed row meets a packet's boundary; y: the target, or -1
-    RowEnding<T, true> end{};        // its slope: what the target's place gets in the end
-    bool adds = false;               // whether end.uniform is added
+    // end.slope: what the target's place gets in the end. end.uniform: -0 where none is added, as x + (-0) is x for every x, -0 too.
+    RowEnding<T, true> end{};
+    bool adds = false;  // whether a uniform term is added
   };
 
   // The second pass of the pending row on element `at`, while the same element of the next row is read. A copy of what it needs of
-  // Waiting, so that it stays in registers.
+  // Waiting, so that it stays in registers. How it writes is asked once every four packets: that takes no time that can be measured, and
+  // the first pass is compiled once, not for each of the ways.
   struct NotPipelined {
     template <class At_>
     LOSSKIT_INLINE void operator()(At_ const&) const {}
+    LOSSKIT_INLINE void four(idx) const {}
   };
-  template <Writes writes, bool Adds = false>
+  template <bool Adds = false>
   class Pipelined {
    public:
-    explicit Pipelined(Waiting const& w)
-        : kept_(w.kept), g_(w.g), n_(w.n), aligned_(w.aligned), end_{P(w.end.factor), P(T(0)), P(w.end.uniform)} {}
+    // Where no row waits it streams a row of no elements, which writes nothing: one question less in the loop.
+    Pipelined(Waiting const& w, Writes writes)
+        : kept_(w.kept), g_(w.g), n_(w.n), aligned_(w.aligned), writes_(w.g ? writes : Writes::stream),
+          end_{w.end.factor, 0, w.end.uniform} {}
 
     template <class At_>
     LOSSKIT_INLINE void operator()(At_ const& at) const {
-      if constexpr (writes == Writes::assign) at.store(g_, end_.of(at.load(kept_)));
-      else if constexpr (writes == Writes::accumulate) at.add(g_, end_.of(at.load(kept_)));
-      else if constexpr (std::is_same_v<At_, At>) {  // the ends of a streamed row are written already
-        if (idx const j = at.j + aligned_; j + W <= n_) end_.of(P::load(kept_ + j)).stream(g_ + j);
-      }
+      if (writes_ == Writes::assign) at.store(g_, end_.of(at.load(kept_)));
+      else if (writes_ == Writes::stream) stream(at);
+      else at.add(g_, end_.of(at.load(kept_)));
     }
+    // Of four packets from element j.
+    LOSSKIT_INLINE void four(idx j) const {
+      if (writes_ == Writes::assign)
+        for (idx k = 0; k < 4 * W; k += W) At{j + k}.store(g_, end_.of(At{j + k}.load(kept_)));
+      else if (writes_ == Writes::stream)
+        for (idx k = 0; k < 4 * W; k += W) stream(At{j + k});
+      else
+        for (idx k = 0; k < 4 * W; k += W) At{j + k}.add(g_, end_.of(At{j + k}.load(kept_)));
+    }
+    LOSSKIT_INLINE void stream(At const& at) const {
+      if (idx const j = at.j + aligned_; j + W <= n_) end_.of(P::load(kept_ + j)).stream(g_ + j);
+    }
+    template <class At_>
+    LOSSKIT_INLINE void stream(At_ const&) const {}  // the ends of a streamed row are written already
 
    private:
     T const* kept_;
     T* g_;
     idx n_, aligned_;
+    Writes writes_;
     RowEnding<P, Adds> end_;
   };
-
-  // The second pass by itself. It runs from the row's end: where the caches do not hold a row, the first pass left the end there.
-  template <bool Adds>
-  void write_as() {
-    switch (plan_.writes) {
-      case Writes::accumulate: write_now(Pipelined<Writes::accumulate, Adds>(waiting_)); break;
-      case Writes::stream: write_now(Pipelined<Writes::stream, Adds>(waiting_)); break;
-      default: write_now(Pipelined<Writes::assign, Adds>(waiting_));
-    }
-  }
-  template <Writes writes, bool Adds>
-  void write_now(Pipelined<writes, Adds> pipelined) {
-    T const* const before = waiting_.kept - prefetch_light / sizeof(T);
-    idx const whole = waiting_.n / W * W;
-    if (whole < waiting_.n) pipelined(Some{whole, waiting_.n - whole});
-    for (idx j = whole - W; j >= 0; j -= W) {
-      __builtin_prefetch(before + j, 0, 2);
-      pipelined(At{j});
-    }
-  }
 
   // Both ends of a streamed row, which no whole packet covers. At once: the next row's e takes the place of this one's packet by packet
   // from the row's start, and these ends are behind.
   void write_ends() {
     Waiting const& w = waiting_;
-    auto const write = [&w](idx j) {
-      w.g[j] = w.adds ? multiply_add(w.end.factor, w.kept[j], w.end.uniform) : product(w.end.factor, w.kept[j]);
-    };
+    auto const write = [&w](idx j) { w.g[j] = multiply_add(w.end.factor, w.kept[j], w.end.uniform); };
     for (idx j = 0; j < w.aligned; ++j) write(j);
     for (idx j = w.aligned + (w.n - w.aligned) / W * W; j < w.n; ++j) write(j);
   }

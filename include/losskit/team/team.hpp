@@ -9,6 +9,13 @@ namespace losskit::inline LOSSKIT_ISA {
 
 namespace detail {
 
+// The type in memory of a Number.
+template <class X>
+struct in_memory { using type = typename X::scalar; };
+template <class X>
+  requires requires { typename X::stored; }
+struct in_memory<X> { using type = typename X::stored; };
+
 // Stand-ins for the sums and the passes of the concept below.
 struct AnySums {
   LOSSKIT_HD void add(AnySums const&) {}
@@ -21,17 +28,10 @@ struct AnyPass {
   template <class At>
   LOSSKIT_HD void operator()(At) const {}
   template <class At>
-  LOSSKIT_HD X operator()(AnySums&, At) const { return X(0); }
+  LOSSKIT_HD auto operator()(AnySums&, At at) const { return at.load(static_cast<typename in_memory<X>::type const*>(nullptr)); }
   template <class At>
   LOSSKIT_HD void operator()(AnySums&, At, X, X) const {}
 };
-
-// The type in memory of a Number.
-template <class X>
-struct in_memory { using type = typename X::scalar; };
-template <class X>
-  requires requires { typename X::stored; }
-struct in_memory<X> { using type = typename X::stored; };
 
 }  // namespace detail
 
