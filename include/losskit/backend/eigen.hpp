@@ -52,14 +52,7 @@ class eigen {
     typename Team::Plan plan;
     if constexpr (requires { f.output_bytes(); })
       if (f.output_bytes() >= past_caches) plan = {.writes = Team::Writes::stream, .pipelined = true};
-    // By reference: g++ 11 and 12 drop what f writes where f is a copy in this lambda. A bug of their points-to analysis: the last
-    // pointers of a struct that is copied out of a larger one, from behind members that are no pointers, seem to point nowhere
-    // (tests/captured_test.cpp has it in plain C). A reference's struct is not part of a larger one.
-    run(count, [&](idx k) {
-      FlushTiny const flush;
-      Team team(plan);
-      f(team, k);
-    });
+    run_blocks<Team>(count, plan, Function<Team&, idx>(f));
   }
 
   template <class R>
@@ -133,6 +126,18 @@ class eigen {
       Team team(own);
       for (idx i = rows * task / tasks; i < rows * (task + 1) / tasks; ++i) f(team, i);
       team.finish_waiting();
+    });
+  }
+
+  // f by a pointer also because g++ 11 and 12 drop what a task writes that is a copy in this lambda. A bug of their points-to analysis:
+  // the last pointers of a struct that is copied out of a larger one, from behind members that are no pointers, seem to point nowhere
+  // (tests/captured_test.cpp has it in plain C). A pointer's struct is not part of a larger one.
+  template <class Team>
+  void run_blocks(idx count, typename Team::Plan const& plan, Function<Team&, idx> f) const {
+    run(count, [&](idx k) {
+      FlushTiny const flush;
+      Team team(plan);
+      f(team, k);
     });
   }
 
