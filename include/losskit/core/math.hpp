@@ -42,8 +42,9 @@ LOSSKIT_INLINE P exp2m1_reduced(P f) {
                       1.0177663358546514e-7, 7.075589796664787e-9, 4.517709332904067e-10);
 }
 
-// e^x = 2^n (1 + g) in parts: n whole and `shifted` for power2, g = e^r - 1 with r = x - n ln 2, |r| <= ln(2) / 2, g = r + r^2 q(r). ln 2 in two parts, of
-// which the first has so few bits that its product with n is exact; r_low is what rounding the second loses.
+// e^x = 2^n (1 + g) in parts: n whole, and `shifted`, of which power2 makes 2^n; g = e^r - 1 with r = x - n ln 2, |r| <= ln(2) / 2,
+// g = r + r^2 q(r). ln 2 in two parts, of which the first has so few bits that its product with n is exact; r_low is what rounding the
+// second loses.
 template <class P>
 struct ExpParts { P n, shifted, g, r_low; };
 template <Simd P>
