@@ -1,8 +1,9 @@
 // The twin: ArcFace's loss and gradient in place written by hand for this one case, as somebody would who has no library: the
 // same arithmetic (exp to one ulp, float sums of at most 4096 carried in double) and the same full report. What it does to be
-// fast: answers of comparisons go to memory and are counted 64 at a time, which leaves the arithmetic ports alone; the range
-// check is the largest |c| of four packets; the few double functions that end a row run on several rows at once. The target
-// holds -1 during the pass, whose e is no larger than any other, so that it can be taken out of the sum without loss.
+// fast: answers of comparisons go to memory and are counted 64 at a time, or without AVX-512 as whole numbers in a register, which
+// leaves the arithmetic ports alone; the range check is the largest |c| of four packets; the few double functions that end a row
+// run on several rows at once. The target holds -1 during the pass, whose e is no larger than any other, so that it can be taken
+// out of the sum without loss.
 #pragma once
 #include <bit>
 #include <cmath>

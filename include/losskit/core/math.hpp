@@ -98,9 +98,9 @@ inline constexpr Parts<T> two_over_ln2 = sizeof(T) == 4 ? Parts<T>{T(2.88539004)
 
 }  // namespace detail
 
-// 2^((k + k_low) c - h), h a whole number, shift = exp2_shift(h), for an exponent up to 126 / 1022 in size; one of just -127 / -1023 gives 0. k_low is what
-// k lost when it was rounded. The product k c is not rounded before it is raised. h costs nothing: it is part of the shift,
-// the number whose addition rounds k c to a whole one, or to a fraction that a table holds.
+// 2^((k + k_low) c - h), h a whole number, shift = exp2_shift(h), for an exponent up to 126 / 1022 in size; one of just -127 / -1023
+// gives 0. k_low is what k lost when it was rounded. The product k c is not rounded before it is raised. h costs nothing: it is part of
+// the shift, the number whose addition rounds k c to a whole one, or to a fraction that a table holds.
 // Polynomial of degree 6 / 11, largest error 1.2 / 1.3 ulp. With a table, in float: on AVX-512 degree 2, 1.8 ulp; on AVX2 degree 3, 1.2.
 template <Simd P>
 LOSSKIT_INLINE P exp2_of(P k, P k_low, P c, P shift) {
@@ -197,8 +197,9 @@ LOSSKIT_HD LOSSKIT_INLINE Logistic<X> logistic(X a) {
   X const u = exp(-a), larger = 1 / (1 + u);
   return {larger, X(0), u * larger, X(0), log1p(u), X(0)};
 }
-// On packets of floats no reduction of the logarithm is needed, u being in [0, 1]: u + u^2 r(u), r of degree 8. A u below 2^-126 is 0. The error of every
-// rounding before the parts is carried on. Largest error in float: of a sum of two 0.95 ulp, of the logarithm 1.4 ulp, near u = 1.
+// On packets of floats no reduction of the logarithm is needed, u being in [0, 1]: u + u^2 r(u), r of degree 8. A u below 2^-126 is 0.
+// The error of every rounding before the parts is carried on. Largest error in float: of a sum of two 0.95 ulp, of the logarithm 1.4 ulp,
+// near u = 1.
 template <Simd P>
   requires detail::is_float<P>
 LOSSKIT_INLINE Logistic<P> logistic(P a) {
